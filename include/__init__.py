@@ -1,0 +1,1 @@
+"""The product: everything that decides and moves opt-outs. Never imports Airflow."""

@@ -1,0 +1,1 @@
+"""Salesforce on the wire: session, bulk jobs, collections, describe, limits, errors."""

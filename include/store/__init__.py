@@ -1,0 +1,1 @@
+"""The engagement store: models, queries, bulk reads and writes."""

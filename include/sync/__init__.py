@@ -1,0 +1,1 @@
+"""Use cases, one module each: gather inputs, decide, write."""
