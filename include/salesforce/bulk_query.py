@@ -1,0 +1,147 @@
+"""Reads every record of an object by one Bulk API 2.0 job, into one Parquet file.
+
+A page goes from the wire to disk, is parsed with declared types, checked and appended; memory
+holds one page at a time. Nothing is believed that does not add up: a record missing from an
+extract would look like a deleted one.
+"""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from include.domain.values import SalesforceObject
+from include.salesforce.bulk_jobs import (
+    COMPLETE,
+    Job,
+    Polling,
+    abort,
+    await_end,
+    create_job,
+    download,
+    error_of_job,
+)
+from include.salesforce.csv_results import read_csv
+from include.salesforce.errors import IncompleteJobError
+from include.salesforce.jobs import JobJournal
+from include.salesforce.records import RECORDS_SCHEMA, column_types, select_all, to_records
+from include.salesforce.session import SalesforceSession
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+log = logging.getLogger(__name__)
+
+_OPERATION: Final = "queryAll"  # deleted and merged records as well
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    records: pa.Table
+    next_locator: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkQuery:
+    """One extract: what to read and how."""
+
+    session: SalesforceSession
+    obj: SalesforceObject
+    field: str | None
+    polling: Polling
+    page_rows: int
+
+    def extract(self, destination: "UPath", jobs: JobJournal) -> int:
+        """Write every record to `destination` and return how many; see `client`."""
+        job = self._completed(jobs)
+        with tempfile.TemporaryDirectory() as folder, _parquet_file(destination) as file:
+            rows = self._append_pages(job, Path(folder) / "page.csv", file)
+        log.info("Extracted %d records object=%s job=%s", rows, self.obj.value, job.job_id)
+        return rows
+
+    def _completed(self, jobs: JobJournal) -> Job:
+        document = {"operation": _OPERATION, "query": select_all(self.obj, self.field)}
+        key = jobs.planned(self.obj.value, _OPERATION)
+        job = create_job(self.session, "query", document)
+        jobs.created(key, job.job_id)
+        ended = await_end(self.session, job, self.polling)
+        is_late = not ended.has_ended
+        if is_late:
+            ended = abort(self.session, ended, self.polling)
+        jobs.finished(key, ended.state, ended.processed, ended.failed)
+        if ended.state == COMPLETE:
+            return ended
+        if is_late:
+            raise IncompleteJobError(f"query job {job.job_id} did not end in time")
+        raise error_of_job(ended)
+
+    def _append_pages(self, job: Job, buffer: Path, file: parquet.ParquetWriter) -> int:
+        ids: list[pa.ChunkedArray] = []
+        for page in self._pages(job, buffer):
+            file.write_table(page)
+            ids.append(page["record_id"])
+        rows = sum(len(each) for each in ids)
+        if rows != job.processed:
+            raise IncompleteJobError(f"{rows} records came, {job.processed} were announced")
+        _refuse_duplicates(ids)
+        return rows
+
+    def _pages(self, job: Job, buffer: Path) -> Iterator[pa.Table]:
+        seen: set[str | None] = set()
+        locator: str | None = None
+        while locator not in seen:
+            seen.add(locator)
+            page = self.session.repeat(partial(self._page, job, buffer, locator))
+            yield page.records
+            locator = page.next_locator
+            if locator is None:
+                return
+        raise IncompleteJobError("the pages of a result go in a circle")
+
+    def _page(self, job: Job, buffer: Path, locator: str | None) -> _Page:
+        params: dict[str, str | int] = {"maxRecords": self.page_rows}
+        if locator is not None:
+            params["locator"] = locator
+        headers = download(self.session, f"{job.path}/results", buffer, params)
+        records = to_records(
+            read_csv(buffer, column_types(self.obj, self.field)), self.obj, self.field
+        )
+        announced, following = headers.get("Sforce-NumberOfRecords"), headers.get("Sforce-Locator")
+        if announced is None or following is None:
+            raise IncompleteJobError("a page of a result came without count or locator")
+        if records.num_rows != int(announced):
+            raise IncompleteJobError(f"a page holds {records.num_rows} of {announced} records")
+        # the last page says "null" in letters
+        return _Page(records, None if following == "null" else following)
+
+
+@contextmanager
+def _parquet_file(destination: "UPath") -> Iterator[parquet.ParquetWriter]:
+    """Write a file that appears under its name only when it is whole."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    partial = destination.with_name(f".{destination.name}.{uuid4().hex}.partial")
+    try:
+        with (
+            partial.open("wb") as file,
+            parquet.ParquetWriter(file, RECORDS_SCHEMA, compression="zstd") as writer,
+        ):
+            yield writer
+        partial.replace(destination)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _refuse_duplicates(ids: list[pa.ChunkedArray]) -> None:
+    """A page delivered twice has the right count and hides the page that is missing."""
+    every_id = pa.chunked_array([chunk for each in ids for chunk in each.chunks], pa.string())
+    if pc.count_distinct(every_id).as_py() != len(every_id):
+        raise IncompleteJobError("a result holds a record twice")

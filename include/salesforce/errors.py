@@ -1,0 +1,86 @@
+"""What can go wrong with Salesforce, as named errors of two kinds.
+
+TransientSyncError                  a retry helps
+├── SalesforceUnavailableError      refused, timed out, reset, cut short, 5xx, 406, 420, 429
+├── ApiLimitError                   the org's requests of the last 24 hours are used up
+├── SessionExpiredError             the session was refused even after a fresh login
+├── IncompleteJobError              results do not add up, or a job did not end in time
+└── JobInterruptedError             Salesforce gave a job up for a reason that passes
+PermanentSyncError                  a human must look
+├── LoginError                      wrong key, secret, user, or login policy
+├── InsecureConnectionError         plain http, or a certificate nobody vouches for
+├── FieldNotVisibleError            the integration user cannot see the field
+├── InvalidFieldNameError           not the API name of a field
+├── JobFailedError                  Salesforce refused a job
+└── SalesforceRequestError          any other 4xx
+
+Messages carry statuses and Salesforce's codes, never its free text: that text may quote a
+record's values, hence personal data.
+"""
+
+from include.domain.errors import PermanentSyncError, TransientSyncError
+
+
+class SalesforceUnavailableError(TransientSyncError):
+    """Salesforce gave no usable answer.
+
+    Attributes:
+        was_sent: false only when the request certainly never reached Salesforce.
+        retry_after: seconds Salesforce asked us to wait, or null.
+    """
+
+    def __init__(
+        self, message: str, *, was_sent: bool = True, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
+        self.retry_after = retry_after
+
+
+class ApiLimitError(TransientSyncError):
+    """The org has no API requests left: the limit counts the last 24 hours, so it passes."""
+
+
+class SessionExpiredError(TransientSyncError):
+    """Salesforce answered 401, and again 401 after a fresh login."""
+
+
+class IncompleteJobError(TransientSyncError):
+    """Counts or Ids do not add up, so nothing of the answer may be believed."""
+
+
+class JobInterruptedError(TransientSyncError):
+    """Salesforce ended a job early for a reason that passes: a lock, a time-out, an abort."""
+
+
+class LoginError(PermanentSyncError):
+    """Salesforce refused the login; the message names the Connection to mend."""
+
+
+class InsecureConnectionError(PermanentSyncError):
+    """The connection would expose the session, so it was not used."""
+
+
+class FieldNotVisibleError(PermanentSyncError):
+    """The field does not exist, or the integration user may not see it."""
+
+
+class InvalidFieldNameError(PermanentSyncError):
+    """The text is not the API name of a field and never reaches a query."""
+
+
+class JobFailedError(PermanentSyncError):
+    """Salesforce refused a whole job; `code` says why."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SalesforceRequestError(PermanentSyncError):
+    """Salesforce refused a request; carries its HTTP status and error code only."""
+
+    def __init__(self, message: str, *, status: int, code: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code

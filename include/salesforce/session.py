@@ -1,0 +1,255 @@
+"""One authenticated session with Salesforce: login, re-login, repetition, usage.
+
+simple-salesforce only logs in here. Its request methods drop the caller's headers after a
+re-login, never time out and never repeat, so every other request is made by this module.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict, TypeVar, Unpack
+
+import requests
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceAuthenticationFailed
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from include.salesforce.errors import IncompleteJobError, LoginError, SalesforceUnavailableError
+from include.salesforce.failures import code_of
+from include.salesforce.limits import ApiBudget, parse_limit_info
+from include.salesforce.responses import decoded, error_of, is_ok, is_transient, unavailable
+from include.salesforce.transport import GuardedSession, Timeouts, named_errors
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Login = Callable[[requests.Session], Salesforce]
+
+# OAuth and SOAP codes of a login that may work a moment later
+_PASSING_LOGIN_CODES: Final = frozenset(
+    {"unknown_error", "server_error", "temporarily_unavailable", "SERVER_UNAVAILABLE"}
+)
+
+
+class RequestParts(TypedDict, total=False):
+    """What a request may carry beside method and path."""
+
+    headers: Mapping[str, str] | None
+    params: Mapping[str, str | int] | None
+    json: object
+    data: bytes | None
+    stream: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How often and how slowly a request is repeated: exponential, with full jitter, in seconds."""
+
+    attempts: int = 5
+    first: float = 0.5
+    longest: float = 30.0
+
+
+class SalesforceSession:
+    """One authenticated HTTP session; not for use by several threads at once.
+
+    Attributes:
+        usage: the org's API requests as the last REST answer told them, null before the first.
+    """
+
+    def __init__(
+        self,
+        login: Login,
+        *,
+        api_version: str = "65.0",
+        timeouts: Timeouts = Timeouts(),  # noqa: B008  frozen
+        backoff: Backoff = Backoff(),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Prepare a session; nothing is sent before the first request.
+
+        Args:
+            login: makes the login with the `requests` session it is given and returns the result
+                (in Airflow: `SalesforceHook(conn_id, session=session).get_conn()`). Called again
+                when Salesforce ends the session.
+            api_version: the version all requests use, whatever the Connection says.
+            timeouts: for every request, also those of the login.
+            backoff: for requests that may be repeated.
+            sleep: waits between repetitions.
+        """
+        self.usage: ApiBudget | None = None
+        self._login = login
+        self._root = f"/services/data/v{api_version}/"
+        self._http = GuardedSession(timeouts)
+        self._backoff = backoff
+        self._sleep = sleep
+        self._salesforce: Salesforce | None = None
+        self._is_repeating = False
+
+    def request(
+        self, method: str, path: str, *, repeatable: bool, **parts: Unpack[RequestParts]
+    ) -> requests.Response:
+        """Make one request and return its 2xx answer.
+
+        A session that Salesforce ended is renewed once, and the same request sent again with the
+        same headers: a 401 means that nothing was done.
+
+        Args:
+            method: GET, POST, PATCH, PUT, DELETE.
+            path: below `/services/data/vNN.N/`, or from the root when it starts with "/".
+            repeatable: whether doing it twice equals doing it once. If not, it is repeated only
+                when it certainly never reached Salesforce.
+            **parts: headers, params, json, data, stream. With `stream` the caller reads the body
+                within `named_errors()` and closes it.
+
+        Raises:
+            SalesforceUnavailableError: no usable answer, after all repetitions.
+            ApiLimitError: the org's requests are used up.
+            SessionExpiredError: 401 again after a fresh login.
+            LoginError: the login is refused.
+            InsecureConnectionError: plain http, or an unknown certificate.
+            FieldNotVisibleError: a field is unknown or hidden.
+            SalesforceRequestError: any other 4xx.
+        """
+        return self._call(lambda: self._send(method, path, parts), repeatable=repeatable)
+
+    def json(
+        self, method: str, path: str, *, repeatable: bool, **parts: Unpack[RequestParts]
+    ) -> Any:
+        """Make one request and return its JSON; a body cut short counts as no answer.
+
+        Raises:
+            OptOutSyncError: as `request`.
+        """
+        return self._call(lambda: decoded(self._send(method, path, parts)), repeatable=repeatable)
+
+    def repeat(self, call: Callable[[], T]) -> T:
+        """Repeat a whole sequence while Salesforce is unavailable or results do not add up.
+
+        Requests inside are not repeated on their own, so attempts add up instead of multiplying.
+
+        Raises:
+            OptOutSyncError: whatever the last attempt raised.
+        """
+        return self._repeat(call, lambda error: isinstance(error, _WORTH_REPEATING))
+
+    def _call(self, call: Callable[[], T], *, repeatable: bool) -> T:
+        return self._repeat(
+            call,
+            lambda error: (
+                isinstance(error, SalesforceUnavailableError) and (repeatable or not error.was_sent)
+            ),
+        )
+
+    def _repeat(self, call: Callable[[], T], is_worth_it: Callable[[BaseException], bool]) -> T:
+        if self._is_repeating:
+            return call()
+        self._is_repeating = True
+        try:
+            return self._retrying(is_worth_it)(call)
+        finally:
+            self._is_repeating = False
+
+    def _retrying(self, is_worth_it: Callable[[BaseException], bool]) -> Retrying:
+        return Retrying(
+            sleep=self._sleep,
+            stop=stop_after_attempt(self._backoff.attempts),
+            wait=self._pause,
+            retry=retry_if_exception(is_worth_it),
+            reraise=True,
+        )
+
+    def _pause(self, state: RetryCallState) -> float:
+        """Return seconds until the next attempt: jittered, and not sooner than asked for."""
+        backoff = self._backoff
+        jittered = wait_random_exponential(multiplier=backoff.first, max=backoff.longest)(state)
+        error = state.outcome.exception() if state.outcome else None
+        asked_for = getattr(error, "retry_after", None) or 0.0
+        log.info("Salesforce: attempt %d failed: %s", state.attempt_number, error)
+        return min(max(jittered, asked_for), backoff.longest)
+
+    def _send(self, method: str, path: str, parts: RequestParts) -> requests.Response:
+        response = self._send_once(method, path, parts)
+        if response.status_code == 401:
+            response.close()
+            log.info("Salesforce ended the session: logging in again")
+            self._salesforce = None
+            response = self._send_once(method, path, parts)
+        if is_ok(response):
+            return response
+        with named_errors(), response:
+            raise error_of(response)
+
+    def _send_once(self, method: str, path: str, parts: RequestParts) -> requests.Response:
+        salesforce = self._salesforce = self._salesforce or self._logged_in()
+        url = f"https://{salesforce.sf_instance}{path if path[0] == '/' else self._root + path}"
+        own = {"Authorization": f"Bearer {salesforce.session_id}", "Accept": "application/json"}
+        headers = {**own, **(parts.get("headers") or {})}
+        with named_errors():
+            response = self._http.request(
+                method,
+                url,
+                headers=headers,
+                params=parts.get("params"),
+                json=parts.get("json"),
+                data=parts.get("data"),
+                stream=parts.get("stream", False),
+                allow_redirects=False,  # Salesforce's API has none; a token never follows one
+            )
+        self.usage = parse_limit_info(response.headers.get("Sforce-Limit-Info")) or self.usage
+        return response
+
+    def _logged_in(self) -> Salesforce:
+        """Log in once.
+
+        Raises:
+            LoginError: refused.
+            SalesforceUnavailableError: the login service gave no usable answer.
+        """
+        self._http.hooks["response"] = [_stop_login_when_unavailable]
+        try:
+            with named_errors():
+                return self._login(self._http)
+        except SalesforceAuthenticationFailed as error:
+            # `from None`: that error quotes Salesforce's text, which may name the user
+            raise _login_error(error.code) from None
+        except SalesforceUnavailableError as error:
+            error.was_sent = False  # the request that needed this login
+            raise
+        except TypeError as error:
+            raise LoginError(
+                "the Salesforce Connection holds no complete login: it needs consumer_key, "
+                "consumer_secret and domain"
+            ) from error
+        finally:
+            self._http.hooks["response"] = []
+
+
+_WORTH_REPEATING: Final = (SalesforceUnavailableError, IncompleteJobError)
+
+
+def _stop_login_when_unavailable(response: requests.Response, **_: Any) -> requests.Response:
+    """Keep simple-salesforce from reading "not now" as "wrong password"."""
+    is_soap_fault = response.status_code == 500 and "xml" in response.headers.get(
+        "Content-Type", ""
+    )
+    if is_transient(response.status_code) and not is_soap_fault:
+        raise unavailable(response)
+    return response
+
+
+def _login_error(code: str | int | None) -> LoginError | SalesforceUnavailableError:
+    if isinstance(code, int) or code in _PASSING_LOGIN_CODES:
+        return SalesforceUnavailableError(f"Salesforce's login is not available ({code})")
+    return LoginError(
+        f"Salesforce refused the login ({code_of(code)}): check consumer key, consumer secret, "
+        "domain and the integration user in the Salesforce Connection, and that the connected "
+        "app allows the client-credentials flow"
+    )
