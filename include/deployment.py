@@ -1,0 +1,44 @@
+"""Constants of one deployment: `OPT_OUT_SYNC_*` environment variables, read when needed.
+
+Secrets live in Airflow Connections, choices of the admin in versioned settings; neither is here.
+"""
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from include.domain.errors import PermanentSyncError
+
+
+class DeploymentError(PermanentSyncError):
+    """An environment variable of this installation is missing or wrong."""
+
+
+class Deployment(BaseSettings):
+    """Where this installation keeps things.
+
+    Attributes:
+        database_url: SQLAlchemy URL of the store's database, for the command line only; tasks use
+            the Airflow Connection `engagement_store`.
+        staging: folder or object store for rows between tasks, as Airflow writes paths:
+            `file:///var/lib/opt-out-sync`, `s3://connection@bucket/prefix`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OPT_OUT_SYNC_")
+
+    database_url: str | None = None
+    staging: str = Field(min_length=1)
+
+    @classmethod
+    def from_environment(cls) -> "Deployment":
+        """Read the constants.
+
+        Raises:
+            DeploymentError: one is missing or wrong; the message names it.
+        """
+        try:
+            return cls.model_validate({})
+        except ValidationError as error:
+            names = ", ".join(f"OPT_OUT_SYNC_{str(e['loc'][0]).upper()}" for e in error.errors())
+            raise DeploymentError(
+                f"missing or wrong: {names}. Set it in the environment of every Airflow component"
+            ) from error

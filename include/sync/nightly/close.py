@@ -1,0 +1,45 @@
+"""Close the night: every planned write has an outcome, and the bases move."""
+
+from sqlalchemy import Connection, Engine
+from upath import UPath
+
+from include.audit import links, runs, writes
+from include.audit.runs import Run
+from include.domain.errors import PermanentSyncError
+from include.sync import staging as stages
+from include.sync.clock import Clock
+from include.sync.nightly.steps import Counts
+
+
+class OpenWritesError(PermanentSyncError):
+    """A night cannot close while a planned write has no outcome."""
+
+
+def close(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> Counts:
+    """Close the night: every planned write has an outcome, and the bases move.
+
+    Raises:
+        OpenWritesError: a planned write has no outcome: a load was skipped or cut short.
+    """
+    run = runs.enter(engine, sync_run_id, "close", now=clock())
+    if run.finished is not None:
+        return run.finished
+    with engine.begin() as conn:
+        now = clock()
+        runs.guard(conn, run, now=now)
+        moved = 0 if run.plan_only else _move_bases(conn, run, clock)
+        counts = {"bases_moved": moved}
+        runs.finish_step(conn, run, counts, now=now)
+        runs.close(conn, run, counts, now=now, state="planned" if run.plan_only else "closed")
+    stages.expire(staging, run.night)
+    return counts
+
+
+def _move_bases(conn: Connection, run: Run, clock: Clock) -> int:
+    missing = writes.planned_without_outcome(conn, run)
+    if missing:
+        raise OpenWritesError(
+            f"{missing} planned writes have no outcome: clear load_store or load_salesforce of "
+            "this run, then close it again"
+        )
+    return links.move_bases(conn, run, clock())

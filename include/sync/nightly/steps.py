@@ -1,0 +1,59 @@
+"""What the steps of a night share."""
+
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Engine
+from upath import UPath
+
+from include.audit import runs, writes
+from include.audit.runs import Run
+from include.domain.values import FailureClass, Outcome
+from include.sync.clock import Clock
+from include.sync.staging import Stage
+
+Counts = dict[str, Any]
+
+PEOPLE = "people"
+
+
+def stage_of(staging: UPath, run: Run) -> Stage:
+    """Return the staged files of this run."""
+    return Stage(staging, run.night, run.id)
+
+
+def record_outcomes(engine: Engine, run: Run, outcomes: pd.DataFrame, clock: Clock) -> None:
+    """Record outcomes in a transaction of their own, as they become known."""
+    with engine.begin() as conn:
+        now = clock()
+        runs.guard(conn, run, now=now)
+        writes.record_outcomes(conn, run, outcomes, now)
+
+
+def finish(engine: Engine, run: Run, counts: Counts, clock: Clock) -> Counts:
+    """Declare a step finished whose effect is outside the database. Returns its counts."""
+    with engine.begin() as conn:
+        now = clock()
+        runs.guard(conn, run, now=now)
+        runs.finish_step(conn, run, counts, now=now)
+    return counts
+
+
+def count_outcomes(outcomes: pd.DataFrame) -> Counts:
+    """Count rows by outcome."""
+    return {str(name): int(count) for name, count in outcomes["outcome"].value_counts().items()}
+
+
+def mark(
+    outcomes: pd.DataFrame, failed: pd.Series, kind: FailureClass, code: str, fix: str
+) -> pd.DataFrame:
+    """Mark some rows failed in the same way and the others applied."""
+    where = failed.astype(bool)
+    applied = pd.Series(Outcome.APPLIED.value, index=outcomes.index, dtype="str")
+    nothing = pd.Series(None, index=outcomes.index, dtype="str")
+    return outcomes.assign(
+        outcome=applied.mask(where, Outcome.FAILED.value),
+        failure_class=nothing.mask(where, kind.value),
+        code=nothing.mask(where, code),
+        fix=nothing.mask(where, fix),
+    )

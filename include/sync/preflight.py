@@ -1,0 +1,135 @@
+"""Before a night: may it run, against which org, and what can be read and written there?
+
+Preflight takes the lease, so at most one night is open at a time. It stops a night only for what
+makes every step useless; a field hidden on one object costs that object, not the night.
+"""
+
+import logging
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from include.audit import runs, settings
+from include.audit.runs import Run
+from include.domain.errors import OptOutSyncError, TransientSyncError
+from include.domain.values import SalesforceObject
+from include.salesforce.client import SalesforceClient
+from include.salesforce.describe import FieldAccess
+from include.sync.clock import Clock
+
+log = logging.getLogger(__name__)
+
+STEP = "preflight"
+
+
+class NoApiBudgetError(TransientSyncError):
+    """Salesforce's daily API requests are nearly used up: they refill over 24 hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What started a night.
+
+    Attributes:
+        airflow_run_id: names the run in Airflow; a repeated run is the next attempt.
+        interval: the data interval that names the night; None for a run started by hand.
+        plan_only: decide and explain, write nothing.
+    """
+
+    airflow_run_id: str
+    interval: tuple[datetime, datetime] | None
+    plan_only: bool
+
+
+def preflight(
+    engine: Engine, client: SalesforceClient, trigger: Trigger, *, clock: Clock
+) -> int | None:
+    """Open a night and return its run id, or None while the sync is switched off.
+
+    Repeating it for the same Airflow run supersedes the earlier attempt.
+
+    Raises:
+        NightAlreadyOpenError: another Airflow run is in the middle of a night.
+        LoginError, SalesforceUnavailableError: Salesforce cannot be reached.
+        WrongOrgError: this database belongs to another Salesforce org.
+        NoApiBudgetError: fewer API requests are left than the reserve in the settings.
+    """
+    reason = _switched_off(engine)
+    if reason is not None:
+        runs.skip_night(
+            engine,
+            airflow_run_id=trigger.airflow_run_id,
+            interval=trigger.interval,
+            reason=reason,
+            now=clock(),
+        )
+        log.warning("Nothing is synced: %s", reason)
+        return None
+    opened = runs.open_night(
+        engine,
+        airflow_run_id=trigger.airflow_run_id,
+        interval=trigger.interval,
+        plan_only=trigger.plan_only,
+        now=clock(),
+    )
+    run = runs.enter(engine, opened.id, STEP, now=clock())
+    try:
+        return _check(engine, client, run, clock)
+    except OptOutSyncError as error:
+        runs.fail(engine, run.id, str(error), now=clock())
+        raise
+
+
+def access_of(engine: Engine, sync_run_id: int) -> dict[SalesforceObject, FieldAccess]:
+    """Return what preflight found readable and updateable, by object."""
+    counts = runs.step_counts(engine, sync_run_id, STEP) or {}
+    found: dict[str, Any] = counts["access"]
+    return {SalesforceObject(obj): FieldAccess(**access) for obj, access in found.items()}
+
+
+def _switched_off(engine: Engine) -> str | None:
+    with engine.connect() as conn:
+        current = settings.current(conn).settings
+    if not current.enabled:
+        return "the sync is disabled; enable it with: python -m include.cli settings set --enable"
+    if current.paused:
+        return "the sync is paused; resume it with: python -m include.cli settings set --resume"
+    return None
+
+
+def _check(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> int:
+    run = runs.bind_org(engine, run, client.organization_id())
+    remaining = _check_budget(client, run.settings.settings.api_reserve)
+    field = run.settings.settings.opt_out_field
+    access = {obj: client.field_access(obj, field) for obj in SalesforceObject}
+    for obj, found in access.items():
+        _tell(obj, field, found)
+    counts = {
+        "access": {obj.value: asdict(found) for obj, found in access.items()},
+        "api_requests_remaining": remaining,
+    }
+    with engine.begin() as conn:
+        now = clock()
+        runs.guard(conn, run, now=now)
+        runs.mark_extraction_started(conn, run, now)
+        runs.finish_step(conn, run, counts, now=now)
+    return run.id
+
+
+def _check_budget(client: SalesforceClient, reserve: int) -> int:
+    remaining = client.api_budget().remaining
+    if remaining < reserve:
+        raise NoApiBudgetError(
+            f"Salesforce allows {remaining} more API requests today, the settings keep {reserve} "
+            "in reserve: wait until they refill, or lower api_reserve"
+        )
+    return remaining
+
+
+def _tell(obj: SalesforceObject, field: str, access: FieldAccess) -> None:
+    if not access.readable:
+        log.warning("Field %s of %s cannot be read: this object is left out", field, obj)
+    elif not access.updateable:
+        log.warning("Field %s of %s cannot be written: writes to it will wait", field, obj)

@@ -1,0 +1,102 @@
+"""Where rows rest between tasks: Parquet files without addresses, one prefix per night and run.
+
+A file is complete only with its manifest, which is written after it and counts its rows: a
+half-written file of a killed task is never read.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import pandas as pd
+import pyarrow.parquet as pq
+from upath import UPath
+
+from include.domain.errors import PermanentSyncError
+
+log = logging.getLogger(__name__)
+
+KEEP = timedelta(days=14)
+
+
+class StagingIncompleteError(PermanentSyncError):
+    """A file of an earlier step is missing or cut short: run the night again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The files of one run of one night below `root`."""
+
+    root: UPath
+    night: date
+    sync_run_id: int
+
+    @property
+    def prefix(self) -> UPath:
+        """The folder of this run."""
+        return self.root / f"night={self.night.isoformat()}" / f"run={self.sync_run_id}"
+
+    def prepare(self, name: str) -> UPath:
+        """Return where to write the file `name`; an older manifest of it is taken away first."""
+        self.prefix.mkdir(parents=True, exist_ok=True)
+        self._manifest(name).unlink(missing_ok=True)
+        return self.prefix / f"{name}.parquet"
+
+    def complete(self, name: str, rows: int, at: datetime) -> None:
+        """Declare the file `name` complete with so many rows. Repeating overwrites."""
+        manifest = {"rows": rows, "completed_at": at.isoformat()}
+        self._manifest(name).write_text(json.dumps(manifest))
+
+    def read(self, name: str) -> pd.DataFrame:
+        """Read a complete file as an Arrow-backed frame.
+
+        Raises:
+            StagingIncompleteError: the file has no manifest, or other rows than it says.
+        """
+        with self._open(name) as file:
+            table = pq.read_table(file)
+        if table.num_rows != self._expected_rows(name):
+            raise StagingIncompleteError(
+                f"staged file {name} of run {self.sync_run_id} is cut short"
+            )
+        return table.to_pandas(types_mapper=pd.ArrowDtype)  # type: ignore[no-any-return]
+
+    def _open(self, name: str):  # type: ignore[no-untyped-def]  # the file type of any filesystem
+        try:
+            return (self.prefix / f"{name}.parquet").open("rb")
+        except FileNotFoundError as error:
+            raise self._missing(name) from error
+
+    def _expected_rows(self, name: str) -> int:
+        try:
+            return int(json.loads(self._manifest(name).read_text())["rows"])
+        except FileNotFoundError as error:
+            raise self._missing(name) from error
+
+    def _missing(self, name: str) -> StagingIncompleteError:
+        return StagingIncompleteError(
+            f"staged file {name} of run {self.sync_run_id} is not there; clear the night from its "
+            "first task, and check that every worker reaches the same OPT_OUT_SYNC_STAGING"
+        )
+
+    def _manifest(self, name: str) -> UPath:
+        return self.prefix / f"{name}.manifest.json"
+
+
+def expire(root: UPath, tonight: date) -> int:
+    """Delete the nights older than `KEEP` and return how many went. Repeating deletes nothing."""
+    expired = [folder for folder in _nights(root) if tonight - _night_of(folder) > KEEP]
+    for folder in expired:
+        folder.fs.rm(folder.path, recursive=True)
+    if expired:
+        log.info("Deleted %d staged nights older than %d days", len(expired), KEEP.days)
+    return len(expired)
+
+
+def _nights(root: UPath) -> list[UPath]:
+    return [folder for folder in root.iterdir() if folder.name.startswith("night=")]
+
+
+def _night_of(folder: UPath) -> date:
+    return date.fromisoformat(folder.name.removeprefix("night="))

@@ -1,0 +1,56 @@
+"""From Airflow Connections to what `include` works with: the only place that knows both.
+
+Connections: `engagement_store` (PostgreSQL that holds the store and the sync's own tables) and
+`salesforce` (OAuth client credentials or JWT). Deployment constants are `OPT_OUT_SYNC_*`
+environment variables. Everything is read inside a task, never at import.
+"""
+
+from typing import TYPE_CHECKING, cast
+
+from airflow.sdk import BaseHook, ObjectStoragePath
+
+if TYPE_CHECKING:
+    import requests
+    from simple_salesforce.api import Salesforce
+    from sqlalchemy import Engine
+    from upath import UPath
+
+    from include.salesforce.client import SalesforceClient
+
+STORE_CONNECTION = "engagement_store"
+SALESFORCE_CONNECTION = "salesforce"
+
+
+def store() -> "Engine":
+    """Return an engine on the database of the Connection `engagement_store`."""
+    from include.store.engines import create_engine
+
+    return create_engine(_sqlalchemy_url(BaseHook.get_connection(STORE_CONNECTION).get_uri()))
+
+
+def salesforce() -> "SalesforceClient":
+    """Return a client that logs in through the provider's hook when it is first used."""
+    from include.salesforce.client import SalesforceClient
+    from include.salesforce.session import SalesforceSession
+
+    return SalesforceClient(SalesforceSession(_login))
+
+
+def staging() -> "UPath":
+    """Return the folder where rows rest between tasks (`OPT_OUT_SYNC_STAGING`)."""
+    from include.deployment import Deployment
+
+    return cast("UPath", ObjectStoragePath(Deployment.from_environment().staging))
+
+
+def _login(session: "requests.Session") -> "Salesforce":
+    from airflow.providers.salesforce.hooks.salesforce import SalesforceHook
+
+    hook = SalesforceHook(salesforce_conn_id=SALESFORCE_CONNECTION, session=session)
+    return hook.get_conn()
+
+
+def _sqlalchemy_url(uri: str) -> str:
+    """Airflow writes `postgres://`, SQLAlchemy wants its dialect and driver."""
+    _, _, rest = uri.partition("://")
+    return f"postgresql+psycopg2://{rest}"

@@ -1,0 +1,28 @@
+"""What every task of this project has in common: patience, and when patience is pointless."""
+
+import os
+from datetime import timedelta
+from typing import Any, Final
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+RETRY_POLICY: Final = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception="include.domain.errors.PermanentSyncError",
+            action=RetryAction.FAIL,
+            reason="a person must look: the message says what to change",
+        )
+    ]
+)
+"""Permanent errors fail at once; everything else is retried as `DEFAULT_ARGS` says."""
+
+DEFAULT_ARGS: Final[dict[str, Any]] = {
+    "owner": "opt-out-sync",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=float(os.environ.get("OPT_OUT_SYNC_RETRY_SECONDS", "30"))),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(hours=2),
+    "retry_policy": RETRY_POLICY,
+}

@@ -1,0 +1,102 @@
+"""The bodies of the nightly tasks: Connections in, use case called, ids and counts out.
+
+Each function imports its use case when it runs: parsing a DAG file must not import pandas.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import unsubscribe_sync_connections as connections
+
+from include.domain.values import SalesforceObject
+from include.sync.clock import utc_now
+
+Counts = dict[str, Any]
+
+
+def preflight(
+    run_id: str,
+    params: dict[str, Any],
+    data_interval_start: datetime | None = None,
+    data_interval_end: datetime | None = None,
+) -> int | None:
+    """Take the lease and check what can be read and written; skip the night while switched off."""
+    from include.sync.preflight import Trigger
+    from include.sync.preflight import preflight as check
+
+    trigger = Trigger(
+        run_id, _interval(data_interval_start, data_interval_end), params["plan_only"]
+    )
+    return check(connections.store(), connections.salesforce(), trigger, clock=utc_now)
+
+
+def extract_store(sync_run_id: int) -> Counts:
+    """Stage the opt-out state of every person of the store."""
+    from include.sync import nightly
+
+    return nightly.extract_store(
+        connections.store(), connections.staging(), sync_run_id, clock=utc_now
+    )
+
+
+def extract_records(sync_run_id: int, obj: str) -> Counts:
+    """Stage the opt-out field of every record of one Salesforce object, deleted ones included."""
+    from include.sync import nightly
+
+    return nightly.extract_records(
+        connections.store(),
+        connections.salesforce(),
+        connections.staging(),
+        sync_run_id,
+        SalesforceObject(obj),
+        clock=utc_now,
+    )
+
+
+def merge(sync_run_id: int) -> Counts:
+    """Decide every link and record what changes, with its inputs and its reason."""
+    from include.sync import nightly
+
+    return nightly.merge(connections.store(), connections.staging(), sync_run_id, clock=utc_now)
+
+
+def load_store(sync_run_id: int) -> Counts:
+    """Record an unsubscribe for everyone who is opted out in Salesforce only."""
+    from include.sync import nightly
+
+    return nightly.load_store(connections.store(), sync_run_id, clock=utc_now)
+
+
+def load_salesforce(sync_run_id: int) -> Counts:
+    """Set the opt-out field of every record whose person is opted out in the store only."""
+    from include.sync import nightly
+
+    return nightly.load_salesforce(
+        connections.store(), connections.salesforce(), sync_run_id, clock=utc_now
+    )
+
+
+def verify(sync_run_id: int) -> Counts:
+    """Read back what was written: only what is seen counts as confirmed."""
+    from include.sync import nightly
+
+    return nightly.verify(connections.store(), connections.salesforce(), sync_run_id, clock=utc_now)
+
+
+def close(sync_run_id: int) -> Counts:
+    """Close the night: every planned write has an outcome, and the bases move."""
+    from include.sync import nightly
+
+    return nightly.close(connections.store(), connections.staging(), sync_run_id, clock=utc_now)
+
+
+def report(run_id: str) -> str:
+    """Say what happened in one sentence, and decide the colour of the run."""
+    from include.sync import report as reports
+
+    return reports.report(connections.store(), run_id, clock=utc_now)
+
+
+def _interval(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime] | None:
+    """Airflow gives no interval to a run that is started by hand: it is named by its start."""
+    return None if start is None or end is None else (start, end)
