@@ -143,5 +143,5 @@ def _parquet_file(destination: "UPath") -> Iterator[parquet.ParquetWriter]:
 def _refuse_duplicates(ids: list[pa.ChunkedArray]) -> None:
     """A page delivered twice has the right count and hides the page that is missing."""
     every_id = pa.chunked_array([chunk for each in ids for chunk in each.chunks], pa.string())
-    if pc.count_distinct(every_id).as_py() != len(every_id):
+    if len(pc.unique(every_id)) != len(every_id):
         raise IncompleteJobError("a result holds a record twice")

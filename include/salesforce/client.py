@@ -137,7 +137,7 @@ class SalesforceClient:
     def read_flags(
         self, obj: SalesforceObject, field: str, record_ids: Sequence[str]
     ) -> pd.DataFrame:
-        """Read a flag of records as it is now, 200 per request.
+        """Read a flag of records as it is now, 2,000 per request.
 
         Returns:
             One row per record asked for, each once, in that order: record_id (18 characters),

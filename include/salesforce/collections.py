@@ -1,4 +1,4 @@
-"""Writes and reads flags 200 records per request, by sObject Collections.
+"""Writes flags 200 and reads them 2,000 records per request, by sObject Collections.
 
 Rows succeed or fail on their own (`allOrNone` false), in the order they were sent.
 """
@@ -20,7 +20,8 @@ from include.salesforce.outcomes import outcomes
 from include.salesforce.records import checked_field, normalised
 from include.salesforce.session import SalesforceSession
 
-RECORDS_PER_REQUEST: Final = 200
+WRITTEN_PER_REQUEST: Final = 200
+READ_PER_REQUEST: Final = 2_000
 
 # an opt-out is not held back by a duplicate rule that only warns
 _HEADERS: Final = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
@@ -28,7 +29,7 @@ _HEADERS: Final = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
 
 @dataclass(frozen=True, slots=True)
 class Collections:
-    """One flag of one object, by collections of 200."""
+    """One flag of one object, read and written by collections."""
 
     session: SalesforceSession
     obj: SalesforceObject
@@ -36,13 +37,13 @@ class Collections:
 
     def write(self, record_ids: pd.Series, value: bool) -> Iterator[pd.DataFrame]:
         """Yield the outcomes of one request after the other."""
-        for chunk in _chunks(record_ids):
+        for chunk in _chunks(record_ids, WRITTEN_PER_REQUEST):
             yield self._write_chunk(chunk, value)
 
     def read(self, record_ids: pd.Series) -> pd.Series:
         """Return the flag of each Id as nullable boolean; null where no record came."""
         flags: dict[str, bool] = {}
-        for chunk in _chunks(record_ids):
+        for chunk in _chunks(record_ids, READ_PER_REQUEST):
             flags |= self._read_chunk(chunk)
         return record_ids.map(flags).astype("boolean")
 
@@ -113,6 +114,6 @@ def _first_code(errors: list[dict[str, Any]]) -> str:
     return code_of(errors[0].get("statusCode")) if errors else UNKNOWN
 
 
-def _chunks(record_ids: pd.Series) -> Iterator[pd.Series]:
-    for start in range(0, len(record_ids), RECORDS_PER_REQUEST):
-        yield record_ids.iloc[start : start + RECORDS_PER_REQUEST].reset_index(drop=True)
+def _chunks(record_ids: pd.Series, size: int) -> Iterator[pd.Series]:
+    for start in range(0, len(record_ids), size):
+        yield record_ids.iloc[start : start + size].reset_index(drop=True)
