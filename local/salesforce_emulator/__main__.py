@@ -1,0 +1,90 @@
+"""Starts the emulator from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from local.salesforce_emulator.app import create_app
+from local.salesforce_emulator.certificates import Certificates, ensure_certificates
+from local.salesforce_emulator.connection import (
+    DEFAULT_CLIENT_ID,
+    DEFAULT_CLIENT_SECRET,
+    connection_json,
+)
+from local.salesforce_emulator.org import Client, Org
+from local.salesforce_emulator.seed import SeedPlan
+from local.salesforce_emulator.server import PortTakenError, listen, serve
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to stop; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        http, tls = listen(options.http_port), listen(options.tls_port)
+    except PortTakenError as error:
+        print(error, file=sys.stderr)
+        return 1
+    database: Path = options.database
+    database.parent.mkdir(parents=True, exist_ok=True)
+    certificates = ensure_certificates(options.certificates or database.parent)
+    client = Client(options.client_id, options.client_secret)
+    org = Org(database, client, SeedPlan(options.contacts, options.leads, options.seed))
+    print(_how_to_log_in(options, client, certificates), flush=True)
+    try:
+        serve(create_app(org), http, tls, certificates)
+    finally:
+        org.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.salesforce_emulator",
+        description="A Salesforce org on this machine. Control API: /__emulator__/ on both ports.",
+        epilog="Log in: curl -d grant_type=client_credentials -u ID:SECRET "
+        "http://127.0.0.1:18080/services/oauth2/token . As an Airflow Connection: start it, it "
+        "prints one.",
+    )
+    parser.add_argument("--http-port", type=int, default=18080, help="plain HTTP (default 18080)")
+    parser.add_argument("--tls-port", type=int, default=18443, help="TLS (default 18443)")
+    parser.add_argument(
+        "--database", type=Path, required=True, help="SQLite file; an existing one is reused"
+    )
+    parser.add_argument("--contacts", type=int, default=3_500, help="Contacts in a new file")
+    parser.add_argument("--leads", type=int, default=1_500, help="Leads in a new file")
+    parser.add_argument("--seed", type=int, default=7, help="the same seed, the same records")
+    parser.add_argument(
+        "--certificates", type=Path, help="folder for the private CA (default: the database's)"
+    )
+    environment = os.environ
+    parser.add_argument(
+        "--client-id",
+        default=environment.get("SALESFORCE_EMULATOR_CLIENT_ID") or DEFAULT_CLIENT_ID,
+    )
+    parser.add_argument(
+        "--client-secret",
+        default=environment.get("SALESFORCE_EMULATOR_CLIENT_SECRET") or DEFAULT_CLIENT_SECRET,
+    )
+    return parser
+
+
+def _how_to_log_in(options: argparse.Namespace, client: Client, certificates: Certificates) -> str:
+    connection = connection_json(client.client_id, client.client_secret, options.tls_port)
+    token_url = f"http://127.0.0.1:{options.http_port}/services/oauth2/token"
+    return "\n".join(
+        (
+            f"Salesforce emulator: http://127.0.0.1:{options.http_port} and "
+            f"https://127.0.0.1:{options.tls_port}",
+            f"curl -d grant_type=client_credentials -u '{client.client_id}:{client.client_secret}'"
+            f" {token_url}",
+            f"export REQUESTS_CA_BUNDLE={certificates.bundle}",
+            f"export AIRFLOW_CONN_SALESFORCE='{connection}'",
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Runs bulk jobs one after another, away from the event loop."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+from local.salesforce_emulator.bulk_jobs import TERMINAL, Job, JobStore
+from local.salesforce_emulator.bulk_progress import JobFailedError, JobStoppedError, Progress
+from local.salesforce_emulator.ingest_run import run_ingest
+from local.salesforce_emulator.query_run import run_query
+
+if TYPE_CHECKING:
+    from local.salesforce_emulator.database import Database
+    from local.salesforce_emulator.faults import Faults
+    from local.salesforce_emulator.schema import Schema
+
+log = logging.getLogger(__name__)
+_ACTIVE = ("UploadComplete", "InProgress")
+
+
+class Jobs:
+    """The queue of jobs and the thread which empties it."""
+
+    def __init__(self, database: Database, schema: Schema, faults: Faults) -> None:
+        self.store = JobStore(database)
+        self._database = database
+        self._schema = schema
+        self._faults = faults
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._released = threading.Event()
+        self._released.set()
+        self._thread = threading.Thread(target=self._work, name="bulk jobs", daemon=True)
+        for job in [*self.store.list("ingest"), *self.store.list("query")]:
+            if job.state in _ACTIVE:  # the process was killed while it ran
+                self._queue.put(job)
+        self._thread.start()
+
+    def start(self, job: Job) -> None:
+        """Queue a job whose data is complete."""
+        self._queue.put(job)
+
+    def hold(self, held: bool) -> None:
+        """Keep queued jobs waiting, or let them go: for tests of clients which poll."""
+        if held:
+            self._released.clear()
+        else:
+            self._released.set()
+
+    def close(self) -> None:
+        """Stop the running job after its current batch."""
+        self._stopping.set()
+        self._released.set()
+        self._queue.put(None)
+        self._thread.join(timeout=10)
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            self._released.wait()
+            if self._stopping.is_set():
+                return
+            self._run(job)
+
+    def _run(self, queued: Job) -> None:
+        job = self.store.update(
+            queued, only_from=_ACTIVE, state="InProgress", processed=0, failed=0
+        )
+        if job.state in TERMINAL:
+            return
+        progress = Progress(self.store, job, self._stopping)
+        try:
+            self._process(job, progress)
+        except JobStoppedError:
+            return
+        except JobFailedError as failure:
+            self._end(job, progress, state="Failed", error=str(failure))
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+            log.exception("job %s failed inside the emulator", job.id)
+            self._end(job, progress, state="Failed", error=f"InternalServerError : {error}")
+        else:
+            self._end(job, progress, state="JobComplete")
+
+    def _process(self, job: Job, progress: Progress) -> None:
+        if job.kind == "query":
+            run_query(job, self.store, self._database, self._schema, progress)
+        else:
+            run_ingest(job, self.store, self._database, self._schema, self._faults, progress)
+
+    def _end(self, job: Job, progress: Progress, **values: object) -> None:
+        milliseconds = progress.milliseconds()
+        self.store.update(job, only_from=_ACTIVE, milliseconds=milliseconds, **values)

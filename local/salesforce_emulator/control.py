@@ -1,0 +1,183 @@
+"""The control API: what tests, sample data and the demo do to the org behind its back.
+
+JSON, no login, reachable from this machine only because the server binds to loopback only.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from local.salesforce_emulator import human
+from local.salesforce_emulator.errors import SalesforceError
+from local.salesforce_emulator.rendering import RecordRenderer, select_list
+from local.salesforce_emulator.schema import FieldAccess, UnknownFieldError
+from local.salesforce_emulator.seed import HUMAN_USER_IDS, INTEGRATION_USER_ID, ORGANIZATION_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.responses import Response
+
+    from local.salesforce_emulator.org import Org
+    from local.salesforce_emulator.web import Call
+
+
+def health(_org: Org, call: Call) -> Response:
+    """``GET health``: answers as soon as requests are served."""
+    return call.answer(
+        {
+            "status": "ok",
+            "pid": os.getpid(),
+            "organization_id": ORGANIZATION_ID,
+            "integration_user_id": INTEGRATION_USER_ID,
+            "human_user_id": HUMAN_USER_IDS[0],
+        }
+    )
+
+
+def records(org: Org, call: Call) -> Response:
+    """``GET records/{X}``: every record with every column, deleted ones too, ordered by Id."""
+    object_type = org.schema.object_type(call.params["object"])
+    renderer = RecordRenderer(object_type, object_type.fields, "")
+    rows = org.database.read().execute(
+        f'select {select_list(object_type.fields)} from "{object_type.name}" order by "Id"'  # noqa: S608
+    )
+    found = [renderer.record(row[0], row) for row in rows]
+    for record in found:
+        del record["attributes"]
+    return call.answer({"records": found})
+
+
+def edit(org: Org, call: Call) -> Response:
+    """``POST edit``: a person changes records."""
+    document = call.json()
+    edits = _required(document, "edits", list)
+    return call.answer({"edited": human.edit(org, edits, str(document.get("user", "human")))})
+
+
+def field_access(org: Org, call: Call) -> Response:
+    """``POST field-access``: an administrator sets field-level security."""
+    document = call.json()
+    object_type = org.schema.object_type(_required(document, "object", str))
+    try:
+        field = org.schema.any_field(object_type, _required(document, "field", str))
+    except UnknownFieldError as error:
+        raise _bad_request(f"{object_type.name} has no field {error}") from error
+    if not field.permissionable:
+        raise _bad_request(f"Salesforce does not let anyone restrict {field.name}")
+    access = FieldAccess(
+        _required(document, "readable", bool), _required(document, "updateable", bool)
+    )
+    org.schema.grant(object_type, field, access)
+    return call.answer({"object": object_type.name, "field": field.name})
+
+
+def custom_field(org: Org, call: Call) -> Response:
+    """``POST custom-field``: an administrator installs a checkbox, false everywhere."""
+    document = call.json()
+    object_type = org.schema.object_type(_required(document, "object", str))
+    name = _required(document, "name", str)
+    if not name.endswith("__c") or not name.isidentifier():
+        raise _bad_request("a custom field's name is an identifier which ends in __c")
+    org.schema.install_checkbox(object_type, name, _required(document, "label", str))
+    return call.answer({"object": object_type.name, "field": name})
+
+
+def convert_lead(org: Org, call: Call) -> Response:
+    """``POST convert-lead``: into the given Contact, or into a new one."""
+    document = call.json()
+    contact = human.convert_lead(org, _required(document, "lead", str), document.get("contact"))
+    return call.answer({"contact": contact})
+
+
+def merge(org: Org, call: Call) -> Response:
+    """``POST merge``."""
+    document = call.json()
+    winner, losers = _required(document, "winner", str), _required(document, "losers", list)
+    human.merge(org, winner, losers)
+    return call.answer({"winner": winner})
+
+
+def delete(org: Org, call: Call) -> Response:
+    """``POST delete``."""
+    return call.answer({"deleted": human.delete(org, _required(call.json(), "ids", list))})
+
+
+def undelete(org: Org, call: Call) -> Response:
+    """``POST undelete``."""
+    return call.answer({"undeleted": human.undelete(org, _required(call.json(), "ids", list))})
+
+
+def add_fault(org: Org, call: Call) -> Response:
+    """``POST faults``."""
+    org.faults.add(call.json())
+    return call.answer({"status": "ok"})
+
+
+def clear_faults(org: Org, call: Call) -> Response:
+    """``DELETE faults``."""
+    org.faults.clear()
+    return call.answer({"status": "ok"})
+
+
+def requests(org: Org, call: Call) -> Response:
+    """``GET requests``: what was asked since the start or the last reset."""
+    return call.answer(org.journal.report())
+
+
+def reset_requests(org: Org, call: Call) -> Response:
+    """``DELETE requests``."""
+    org.journal.reset()
+    return call.answer({"status": "ok"})
+
+
+def set_limits(org: Org, call: Call) -> Response:
+    """``POST limits``."""
+    document = call.json()
+    allowed = _required(document, "daily_api_requests", int)
+    org.limits.set(allowed=allowed, used=_required(document, "used", int))
+    return call.answer(org.limits.report()["DailyApiRequests"])
+
+
+def revoke_sessions(org: Org, call: Call) -> Response:
+    """``DELETE sessions``: an administrator logs everybody out."""
+    org.sessions.revoke_all()
+    return call.answer({"status": "ok"})
+
+
+def hold_jobs(org: Org, call: Call) -> Response:
+    """``POST jobs`` with ``hold``: bulk jobs wait in their queue until let go."""
+    org.jobs.hold(_required(call.json(), "hold", bool))
+    return call.answer({"status": "ok"})
+
+
+def _required(document: dict[str, Any], key: str, kind: type[Any]) -> Any:
+    value = document.get(key)
+    if not isinstance(value, kind):
+        raise _bad_request(f"{key} must be given, of type {kind.__name__}")
+    return value
+
+
+def _bad_request(message: str) -> SalesforceError:
+    return SalesforceError(400, "BAD_REQUEST", message)
+
+
+ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
+    ("GET", "/health", health),
+    ("GET", "/records/{object}", records),
+    ("POST", "/edit", edit),
+    ("POST", "/field-access", field_access),
+    ("POST", "/custom-field", custom_field),
+    ("POST", "/convert-lead", convert_lead),
+    ("POST", "/merge", merge),
+    ("POST", "/delete", delete),
+    ("POST", "/undelete", undelete),
+    ("POST", "/faults", add_fault),
+    ("DELETE", "/faults", clear_faults),
+    ("GET", "/requests", requests),
+    ("DELETE", "/requests", reset_requests),
+    ("POST", "/limits", set_limits),
+    ("DELETE", "/sessions", revoke_sessions),
+    ("POST", "/jobs", hold_jobs),
+)

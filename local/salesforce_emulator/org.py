@@ -1,0 +1,49 @@
+"""The emulated org: everything a request handler may need, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local.salesforce_emulator.bulk_worker import Jobs
+from local.salesforce_emulator.database import Database
+from local.salesforce_emulator.faults import Faults
+from local.salesforce_emulator.journal import Journal
+from local.salesforce_emulator.limits import Limits
+from local.salesforce_emulator.query import Cursors
+from local.salesforce_emulator.schema import Schema
+from local.salesforce_emulator.seed import SeedPlan, seed_org
+from local.salesforce_emulator.sessions import Sessions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The connected app which may log in."""
+
+    client_id: str
+    client_secret: str
+
+
+class Org:
+    """One org; its records, fields, access and jobs outlive the process, the rest does not."""
+
+    def __init__(self, path: Path, client: Client, plan: SeedPlan) -> None:
+        self.client = client
+        self.database = Database(path)
+        if self.database.is_new:
+            seed_org(self.database, plan)
+        self.schema = Schema(self.database)
+        self.sessions = Sessions()
+        self.limits = Limits()
+        self.faults = Faults()
+        self.journal = Journal()
+        self.cursors = Cursors()
+        self.jobs = Jobs(self.database, self.schema, self.faults)
+
+    def close(self) -> None:
+        """Finish the job in hand and close the file."""
+        self.jobs.close()
+        self.database.close()

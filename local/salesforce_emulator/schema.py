@@ -1,0 +1,133 @@
+"""What the logged-in user may see and change: objects, custom fields, field-level security."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from local.salesforce_emulator.database import column_sql
+from local.salesforce_emulator.errors import not_found
+from local.salesforce_emulator.objects import STANDARD_OBJECTS, Field, ObjectType
+
+if TYPE_CHECKING:
+    from local.salesforce_emulator.database import Database
+
+
+class UnknownFieldError(LookupError):
+    """The object has no such field, or the user cannot see it; Salesforce does not tell which."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldAccess:
+    """What field-level security grants on one field."""
+
+    readable: bool
+    updateable: bool
+
+
+class Schema:
+    """The org's objects, with names compared without case [documented].
+
+    Kept in the database, so that a restart finds the same custom fields and the same access.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._objects = {each.name.lower(): each for each in STANDARD_OBJECTS}
+        self._access: dict[tuple[str, str], FieldAccess] = {}
+        self._load()
+
+    def _load(self) -> None:
+        connection = self._database.read()
+        for name, field, label in connection.execute("select * from custom_field"):
+            self._add(self.object_type(name), _checkbox(field, label))
+        for name, field, *grants in connection.execute("select * from field_access"):
+            self._access[name, field] = FieldAccess(*map(bool, grants))
+
+    def _add(self, object_type: ObjectType, field: Field) -> None:
+        extended = replace(object_type, fields=(*object_type.fields, field))
+        self._objects[object_type.name.lower()] = extended
+
+    def object_types(self) -> list[ObjectType]:
+        """Return every object of the org."""
+        return list(self._objects.values())
+
+    def find_object(self, name: str) -> ObjectType | None:
+        """Return the object of that name, or None."""
+        return self._objects.get(name.lower())
+
+    def object_type(self, name: str) -> ObjectType:
+        """Return the object of that name.
+
+        Raises:
+            SalesforceError: 404 NOT_FOUND [recorded].
+        """
+        found = self.find_object(name)
+        if found is None:
+            raise not_found()
+        return found
+
+    def object_of_id(self, record_id: str) -> ObjectType | None:
+        """Return the object whose key prefix the Id starts with."""
+        return next(
+            (each for each in self._objects.values() if record_id.startswith(each.key_prefix)),
+            None,
+        )
+
+    def access(self, object_type: ObjectType, field: Field) -> FieldAccess:
+        """Return what the integration user may do with the field."""
+        granted = self._access.get((object_type.name, field.name), FieldAccess(True, True))
+        natural = object_type.updateable and field.updateable and field.expression is None
+        return FieldAccess(granted.readable, granted.readable and granted.updateable and natural)
+
+    def visible_fields(self, object_type: ObjectType) -> list[Field]:
+        """Return the fields which describe and queries show: a hidden one is simply absent."""
+        return [field for field in object_type.fields if self.access(object_type, field).readable]
+
+    def visible_field(self, object_type: ObjectType, name: str) -> Field:
+        """Return the visible field of that name.
+
+        Raises:
+            UnknownFieldError: there is none, or it is hidden.
+        """
+        field = self.any_field(object_type, name)
+        if not self.access(object_type, field).readable:
+            raise UnknownFieldError(name)
+        return field
+
+    def any_field(self, object_type: ObjectType, name: str) -> Field:
+        """Return the field of that name whether visible or not: for the control API.
+
+        Raises:
+            UnknownFieldError: there is none.
+        """
+        lowered = name.lower()
+        for field in object_type.fields:
+            if field.name.lower() == lowered:
+                return field
+        raise UnknownFieldError(name)
+
+    def grant(self, object_type: ObjectType, field: Field, access: FieldAccess) -> None:
+        """Set the field-level security of one field."""
+        with self._database.write() as connection:
+            connection.execute(
+                "insert or replace into field_access values (?, ?, ?, ?)",
+                (object_type.name, field.name, access.readable, access.updateable),
+            )
+        self._access[object_type.name, field.name] = access
+
+    def install_checkbox(self, object_type: ObjectType, name: str, label: str) -> None:
+        """Add a custom checkbox, false everywhere; installing it again changes nothing."""
+        field = _checkbox(name, label)
+        if object_type.has(name):
+            return
+        with self._database.write() as connection:
+            connection.execute(f'alter table "{object_type.name}" add column {column_sql(field)}')
+            connection.execute(
+                "insert into custom_field values (?, ?, ?)", (object_type.name, name, label)
+            )
+        self._add(object_type, field)
+
+
+def _checkbox(name: str, label: str) -> Field:
+    return Field(name, "boolean", label, nillable=False, custom=True)

@@ -1,0 +1,102 @@
+"""One process, one loop, two ports: the same application over plain HTTP and over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from local.salesforce_emulator.middleware import TRANSPORT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.salesforce_emulator.certificates import Certificates
+    from local.salesforce_emulator.middleware import Edge
+
+_HOST = "127.0.0.1"
+_BACKLOG = 128
+
+
+class PortTakenError(Exception):
+    """Somebody else listens on the port."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"Port {port} of {_HOST} is in use; choose another one.")
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands the connection to the application, which may have to break it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        extensions: dict[str, Any] = {TRANSPORT: {"transport": self.transport}}
+        self.scope["extensions"] = extensions
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to ``serve``, which has two servers to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket bound to the port on loopback.
+
+    Raises:
+        PortTakenError: it is in use.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_HOST, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(port) from error
+    return listener
+
+
+def serve(app: Edge, http: socket.socket, tls: socket.socket, certificates: Certificates) -> None:
+    """Serve until SIGTERM or SIGINT, then end cleanly."""
+    plain = _Server(_config(app))
+    secure = _Server(
+        _config(
+            app,
+            ssl_certfile=str(certificates.server),
+            ssl_keyfile=str(certificates.server_key),
+        )
+    )
+    with asyncio.Runner(loop_factory=plain.config.get_loop_factory()) as runner:
+        runner.run(_run(((plain, http), (secure, tls))))
+
+
+def _config(app: Edge, **tls: str) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=_Protocol,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        **tls,  # type: ignore[arg-type]
+    )
+
+
+async def _run(servers: tuple[tuple[_Server, socket.socket], ...]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for server, _ in servers:
+            server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))
