@@ -1,0 +1,73 @@
+"""What a person does while the demo is up, from a second terminal."""
+
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from local.demo import DemoError, night
+from local.demo.agreement import check_agreement
+from local.demo.airflow_api import AirflowApi
+from local.demo.config import Config, read_addresses
+from local.demo.console import Console
+from local.demo.databases import connect
+from local.demo.emulator import Emulator
+from local.demo.launch import tell_night
+from local.demo.web import HttpError
+from local.sample_data import FIELD
+
+
+def unsubscribe(config: Config, person_id: int) -> None:
+    """A person clicks the link in a mail."""
+    store = read_addresses(config).store
+    with connect(store) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT engagement.record_act(%s, 'unsubscribe', 'team', 'Clicked Link', NULL, NULL,"
+            " NULL, now(), %s)",
+            (person_id, f"demo:{uuid4()}"),
+        )
+        row = cursor.fetchone()
+    if row is None or row[0] is None:
+        raise DemoError(f"There is no person {person_id}: they are numbered from 1.")
+    Console().say(f"Person {person_id} unsubscribed in the store (act {row[0]}).")
+
+
+def set_box(config: Config, record_id: str, *, is_ticked: bool) -> None:
+    """A colleague ticks or clears the opt-out box of a record."""
+    try:
+        Emulator(read_addresses(config).emulator).edit({record_id: {FIELD: is_ticked}})
+    except HttpError as error:
+        raise DemoError(f"Salesforce refuses to change {record_id!r}: {error}") from error
+    what = "ticked" if is_ticked else "cleared"
+    Console().say(f"A colleague {what} the box of {record_id} in Salesforce.")
+
+
+def set_visibility(config: Config, object_name: str, *, is_visible: bool) -> None:
+    """An admin shows or hides the opt-out field of an object for the sync's user."""
+    emulator = Emulator(read_addresses(config).emulator)
+    emulator.set_field_access(object_name, FIELD, is_visible=is_visible)
+    what = "shows" if is_visible else "hides"
+    Console().say(f"An admin {what} {FIELD} of {object_name} (field-level security).")
+
+
+def run_night(config: Config) -> int:
+    """Run a night and tell about it; returns 1 if it was red."""
+    addresses, console = read_addresses(config), Console()
+    airflow = AirflowApi(addresses.airflow)
+    with console.step("One night") as step:
+        runs = night.run_night(airflow, _wait)
+        failures = night.describe_failures(airflow, runs, config)
+        step.result = "red" if failures else "green"
+    agreement = check_agreement(addresses.store, Emulator(addresses.emulator))
+    tell_night(console, addresses.store, [run.id for run in runs], agreement)
+    for failure in failures:
+        console.say(f"\n!! {failure}")
+    return 1 if failures else 0
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
