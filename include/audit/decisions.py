@@ -1,0 +1,93 @@
+"""Decisions: why each link was left alone or written. Insert-only."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from include.audit.runs import Run, guard
+from include.store.bulk import fetch_frame, staged
+from include.store.database import sql_file
+from include.store.errors import database_errors
+
+HERE = Path(__file__).parent
+TIME = pa.timestamp("us", "UTC")
+DECISIONS = pa.schema(
+    [
+        ("person_id", pa.int64()),
+        ("record_id", pa.string()),
+        ("object", pa.string()),
+        ("field", pa.string()),
+        ("base", pa.bool_()),
+        ("store_is_opted_out", pa.bool_()),
+        ("salesforce_is_opted_out", pa.bool_()),
+        ("store_opted_out_at", TIME),
+        ("store_origin", pa.string()),
+        ("salesforce_modified_at", TIME),
+        ("salesforce_modified_by", pa.string()),
+        ("target_store", pa.bool_()),
+        ("target_salesforce", pa.bool_()),
+        ("new_base", pa.bool_()),
+        ("rule", pa.string()),
+        ("code", pa.string()),
+        ("cause", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+UNLINKED = pa.schema(
+    [("person_id", pa.int64()), ("salesforce_id", pa.string()), ("code", pa.string())]
+)
+UNLINKED_DTYPES = {"person_id": "int64", "salesforce_id": "str", "code": "str"}
+
+
+@database_errors()
+def record_decisions(conn: Connection, run: Run, decisions: pd.DataFrame, *, now: datetime) -> int:
+    """Add the decisions of a run to the merge audit.
+
+    Args:
+        conn: in a transaction.
+        run: the attempt that decided; its org must be known.
+        decisions: one row per link, or per person without one (`record_id`, `object` and `field`
+            null). Columns as in `DECISIONS`; those that are missing are null. `target_store` and
+            `target_salesforce` are null where nothing is to be written, `new_base` where the
+            base stays.
+        now: instant of the decision, part of each row's key.
+
+    Returns:
+        How many rows were added; repeating the call with the same `now` adds none.
+
+    Raises:
+        StaleAttemptError: a newer attempt has replaced this one.
+    """
+    guard(conn, run, now=now)
+    values = {"run_id": run.id, "org_id": run.org_id, "now": now}
+    with staged(conn, "new_decision", decisions, DECISIONS):
+        return conn.execute(sql_file(HERE, "record_decisions"), values).rowcount
+
+
+@database_errors()
+def record_unlinked(
+    conn: Connection, run: Run, unlinked: pd.DataFrame, *, now: datetime
+) -> pd.DataFrame:
+    """Replace the list of people whom no record can be named for.
+
+    Args:
+        conn: in a transaction.
+        run: the attempt that saw them.
+        unlinked: one row per person: `person_id`, `salesforce_id` (null: none), `code`.
+        now: instant of the observation.
+
+    Returns:
+        The rows of `unlinked` that are new or changed, as given; repeating the call returns none.
+
+    Raises:
+        StaleAttemptError: a newer attempt has replaced this one.
+    """
+    guard(conn, run, now=now)
+    with staged(conn, "seen_unlinked", unlinked, UNLINKED):
+        conn.execute(sql_file(HERE, "forget_linked"))
+        values = {"run_id": run.id, "now": now}
+        changed = conn.execute(sql_file(HERE, "remember_unlinked"), values)
+        return fetch_frame(changed, UNLINKED_DTYPES)

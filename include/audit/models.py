@@ -1,0 +1,219 @@
+"""Tables of the sync as SQLAlchemy sees them; the migrations are their source."""
+
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from include.store.models import Base
+
+SCHEMA = "opt_out_sync"
+ONE_NIGHT = text("state = 'open' AND kind IN ('night', 'replay', 'held_clears', 'correction')")
+
+
+class SettingsVersionRow(Base):
+    """One saved version of the admin's choices. Insert-only."""
+
+    __tablename__ = "settings_version"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    version: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    saved_at: Mapped[datetime]
+    saved_by: Mapped[str]
+    note: Mapped[str]
+    document: Mapped[dict[str, object]]
+
+
+class SyncRun(Base):
+    """One attempt of a night, a push or another run, with its lease."""
+
+    __tablename__ = "sync_run"
+    __table_args__ = (
+        UniqueConstraint("kind", "airflow_run_id", "attempt", name="sync_run_attempt"),
+        Index("sync_run_one_open_night", "state", unique=True, postgresql_where=ONE_NIGHT),
+        Index("sync_run_night", "night"),
+        {"schema": SCHEMA},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    kind: Mapped[str]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    org_id: Mapped[str | None]
+    night: Mapped[date | None]
+    interval_start: Mapped[datetime | None]
+    interval_end: Mapped[datetime | None]
+    airflow_run_id: Mapped[str]
+    attempt: Mapped[int]
+    settings_version: Mapped[int] = mapped_column(ForeignKey(SettingsVersionRow.version))
+    plan_only: Mapped[bool] = mapped_column(server_default=text("false"))
+    started_at: Mapped[datetime]
+    lease_expires_at: Mapped[datetime]
+    extraction_started_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, object] | None]
+
+
+class SyncStep(Base):
+    """One step of a run: how often it was entered, and what it counted."""
+
+    __tablename__ = "sync_step"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    sync_run_id: Mapped[int] = mapped_column(ForeignKey(SyncRun.id), primary_key=True)
+    step: Mapped[str] = mapped_column(primary_key=True)
+    fence: Mapped[int]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, object] | None]
+
+
+class SalesforceJob(Base):
+    """One Bulk job, written down before anything is uploaded."""
+
+    __tablename__ = "salesforce_job"
+    __table_args__ = (Index("salesforce_job_run", "sync_run_id"), {"schema": SCHEMA})
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    sync_run_id: Mapped[int] = mapped_column(ForeignKey(SyncRun.id))
+    step: Mapped[str]
+    fence: Mapped[int]
+    object: Mapped[str]
+    operation: Mapped[str]
+    job_id: Mapped[str | None] = mapped_column(unique=True)
+    state: Mapped[str]
+    processed: Mapped[int | None]
+    failed: Mapped[int | None]
+    planned_at: Mapped[datetime]
+    created_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Link(Base):
+    """Org, person, record and field, with the last value both sides agreed on."""
+
+    __tablename__ = "link"
+    __table_args__ = (
+        UniqueConstraint("org_id", "person_id", "record_id", "field", name="link_once"),
+        Index("link_org_field", "org_id", "field"),
+        {"schema": SCHEMA},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    org_id: Mapped[str]
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    record_id: Mapped[str]
+    object: Mapped[str]
+    field: Mapped[str]
+    base: Mapped[bool | None]
+    base_since: Mapped[datetime | None]
+    base_run_id: Mapped[int | None] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(server_default="active")
+    not_visible_since: Mapped[datetime | None]
+    first_seen_at: Mapped[datetime]
+
+
+class UnlinkedPerson(Base):
+    """An opted-out person whom no record can be named for, as of the latest night."""
+
+    __tablename__ = "unlinked_person"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    person_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    salesforce_id: Mapped[str | None]
+    code: Mapped[str]
+    since: Mapped[datetime]
+    sync_run_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class MergeAudit(Base):
+    """One decision about one link, with its inputs. Insert-only."""
+
+    __tablename__ = "merge_audit"
+    __table_args__ = (
+        UniqueConstraint(
+            "sync_run_id",
+            "person_id",
+            "record_id",
+            "field",
+            "decided_at",
+            name="merge_audit_once",
+            postgresql_nulls_not_distinct=True,
+        ),
+        Index("merge_audit_person", "person_id", "decided_at"),
+        {"schema": SCHEMA, "postgresql_partition_by": "RANGE (decided_at)"},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    decided_at: Mapped[datetime] = mapped_column(primary_key=True)
+    sync_run_id: Mapped[int] = mapped_column(BigInteger)
+    org_id: Mapped[str]
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    record_id: Mapped[str | None]
+    object: Mapped[str | None]
+    field: Mapped[str | None]
+    base: Mapped[bool | None]
+    store_is_opted_out: Mapped[bool | None]
+    salesforce_is_opted_out: Mapped[bool | None]
+    store_opted_out_at: Mapped[datetime | None]
+    store_origin: Mapped[str | None]
+    salesforce_modified_at: Mapped[datetime | None]
+    salesforce_modified_by: Mapped[str | None]
+    target_store: Mapped[bool | None]
+    target_salesforce: Mapped[bool | None]
+    new_base: Mapped[bool | None]
+    rule: Mapped[str]
+    code: Mapped[str]
+    cause: Mapped[str | None]
+    reason: Mapped[str]
+
+
+class WriteAttempt(Base):
+    """One outcome of one planned write. Insert-only."""
+
+    __tablename__ = "write_attempt"
+    __table_args__ = (
+        UniqueConstraint(
+            "sync_run_id",
+            "person_id",
+            "record_id",
+            "field",
+            "side",
+            "outcome",
+            "attempted_at",
+            name="write_attempt_once",
+        ),
+        Index("write_attempt_person", "person_id", "attempted_at"),
+        Index("write_attempt_record", "record_id", "field", "attempted_at"),
+        {"schema": SCHEMA, "postgresql_partition_by": "RANGE (attempted_at)"},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    attempted_at: Mapped[datetime] = mapped_column(primary_key=True)
+    sync_run_id: Mapped[int] = mapped_column(BigInteger)
+    org_id: Mapped[str]
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    record_id: Mapped[str]
+    object: Mapped[str]
+    field: Mapped[str]
+    side: Mapped[str]
+    target: Mapped[bool]
+    outcome: Mapped[str]
+    failure_class: Mapped[str | None]
+    code: Mapped[str | None]
+    fix: Mapped[str | None]
+    job_id: Mapped[str | None]
+    act_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+__all__ = [
+    "Base",
+    "Link",
+    "MergeAudit",
+    "SalesforceJob",
+    "SettingsVersionRow",
+    "SyncRun",
+    "SyncStep",
+    "UnlinkedPerson",
+    "WriteAttempt",
+]

@@ -1,0 +1,42 @@
+"""A run in a few lines: what was decided, in which direction, and what became of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from include.domain.values import Outcome, Side
+from include.store.database import sql_file
+from include.store.errors import database_errors
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """How many links share a code, a direction and an outcome."""
+
+    code: str
+    side: Side | None  # where something is to be written; None: nowhere
+    target: bool | None
+    outcome: Outcome | None  # None: nothing to write, or not written yet
+    links: int
+
+
+@database_errors()
+def night_summary(conn: Connection, run_id: int) -> list[SummaryRow]:
+    """Count the decisions of a run by code, side written to, target and newest outcome.
+
+    A decision to write both sides counts once on each.
+    """
+    rows = conn.execute(sql_file(HERE, "night_summary"), {"run_id": run_id}).mappings()
+    return [
+        SummaryRow(
+            code=row["code"],
+            side=Side(row["side"]) if row["side"] else None,
+            target=row["target"],
+            outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+            links=row["links"],
+        )
+        for row in rows
+    ]

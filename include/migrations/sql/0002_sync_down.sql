@@ -1,0 +1,11 @@
+DROP FUNCTION opt_out_sync.ensure_audit_partitions (timestamptz);
+DROP FUNCTION opt_out_sync.ensure_audit_partition (text, text, timestamp);
+DROP TABLE opt_out_sync.write_attempt;
+DROP TABLE opt_out_sync.merge_audit;
+DROP TABLE opt_out_sync.unlinked_person;
+DROP TABLE opt_out_sync.link;
+DROP TABLE opt_out_sync.salesforce_job;
+DROP TABLE opt_out_sync.sync_step;
+DROP TABLE opt_out_sync.sync_run;
+DROP TABLE opt_out_sync.settings_version;
+DROP FUNCTION opt_out_sync.refuse_change ();

@@ -1,0 +1,59 @@
+"""Engines, transactions and SQL files: how everything reaches PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, make_url, text
+
+from include.store.errors import database_errors
+
+
+def connect(url: str | URL) -> Engine:
+    """Make an engine whose errors and logs never show parameters; connects on first use."""
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg2"),
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={"application_name": "opt_out_sync", "options": "-c timezone=UTC"},
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction: committed at the end, rolled back by any error, errors translated.
+
+    Raises:
+        TransientSyncError, PermanentSyncError: see `include.store.errors`.
+    """
+    with database_errors(), engine.begin() as connection:
+        yield connection
+
+
+def libpq_uri(engine: Engine) -> str:
+    """The engine's address as PostgreSQL's own tools and ADBC read it. Contains the password."""
+    url = engine.url
+    name = quote(url.username or "", safe="")
+    password = f":{quote(str(url.password), safe='')}" if url.password else ""
+    host = quote(url.host or "", safe=":[]")
+    port = f":{url.port}" if url.port else ""
+    # quote, not quote_plus: libpq does not read + as a space
+    query = urlencode(list(_query_pairs(url)), quote_via=quote, safe="")
+    return (
+        f"postgresql://{name}{password}@{host}{port}/{quote(url.database or '', safe='')}"
+        f"{'?' if query else ''}{query}"
+    )
+
+
+def _query_pairs(url: URL) -> Iterator[tuple[str, str]]:
+    for key, values in url.normalized_query.items():
+        for value in values:
+            yield key, value
+
+
+@cache
+def sql_file(folder: Path, name: str) -> TextClause:
+    """The statement in `folder/queries/name.sql`."""
+    return text((folder / "queries" / f"{name}.sql").read_text(encoding="utf-8"))

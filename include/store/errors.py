@@ -1,0 +1,95 @@
+"""What a database can refuse, without the values it refused.
+
+PostgreSQL and its drivers put the offending row into their messages, and a row may hold an address.
+So the original error is never chained and never quoted: SQLSTATE and constraint say enough.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import adbc_driver_manager
+import psycopg2
+from sqlalchemy.exc import DBAPIError
+
+from include.domain.errors import OptOutSyncError, PermanentSyncError, TransientSyncError
+
+OWN_ERROR = "OS001"  # raised by our own triggers and functions: fixed sentences, no values
+MIGRATE = "the store is not migrated: run python -m include.cli migrate"
+
+
+class StoreUnavailableError(TransientSyncError):
+    """The database could not be reached, or the connection was lost."""
+
+
+class StoreBusyError(TransientSyncError):
+    """A deadlock, a serialization failure or a lock that took too long."""
+
+
+class StoreNotMigratedError(PermanentSyncError):
+    """A schema, table, column or function of ours is missing."""
+
+
+class StoreRefusedError(PermanentSyncError):
+    """The database refused a statement: a constraint, a privilege, a type."""
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn driver errors into ours; works as a decorator too.
+
+    Raises:
+        StoreUnavailableError, StoreBusyError: a retry helps.
+        StoreNotMigratedError, StoreRefusedError: it does not.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        translated = _from_sqlalchemy(error)
+    except psycopg2.Error as error:
+        translated = _from_psycopg2(error)
+    except adbc_driver_manager.Error as error:
+        translated = _translate(error.sqlstate, None, None)
+    else:
+        return
+    raise translated from None  # the original names values: see the top of this file
+
+
+def _from_sqlalchemy(error: DBAPIError) -> OptOutSyncError:
+    if isinstance(error.orig, psycopg2.Error):
+        return _from_psycopg2(error.orig)
+    return StoreRefusedError("the database driver refused a statement")
+
+
+def _from_psycopg2(error: psycopg2.Error) -> OptOutSyncError:
+    diagnostics = getattr(error, "diag", None)
+    constraint = getattr(diagnostics, "constraint_name", None)
+    sentence = getattr(diagnostics, "message_primary", None)
+    if error.pgcode is None and isinstance(
+        error, psycopg2.OperationalError | psycopg2.InterfaceError
+    ):
+        return StoreUnavailableError("the database cannot be reached, or the connection was lost")
+    return _translate(error.pgcode, constraint, sentence)
+
+
+def _translate(
+    sqlstate: str | None, constraint: str | None, sentence: str | None
+) -> OptOutSyncError:
+    kind = next((kind for codes, kind in KINDS if (sqlstate or "").startswith(codes)), None)
+    if kind is StoreNotMigratedError:
+        return StoreNotMigratedError(f"{MIGRATE} (SQLSTATE {sqlstate})")
+    if sqlstate == OWN_ERROR and sentence:
+        return StoreRefusedError(sentence)
+    named = f", constraint {constraint}" if constraint else ""
+    return (kind or StoreRefusedError)(
+        f"the database answered SQLSTATE {sqlstate or 'unknown'}{named}"
+    )
+
+
+KINDS: tuple[tuple[tuple[str, ...], type[OptOutSyncError]], ...] = (
+    # connection exceptions, too many connections, shutdown in progress, start-up in progress
+    (("08", "53300", "57P01", "57P02", "57P03"), StoreUnavailableError),
+    # deadlock, serialization failure, lock not available
+    (("40P01", "40001", "55P03"), StoreBusyError),
+    # undefined schema, table, column, function
+    (("3F000", "42P01", "42703", "42883"), StoreNotMigratedError),
+)

@@ -1,0 +1,56 @@
+"""Tables of the engagement store as SQLAlchemy sees them; the migrations are their source."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Text, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """One registry for both schemas: bigint keys, text, aware times."""
+
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        str: Text(),
+        datetime: DateTime(timezone=True),
+        dict[str, object]: JSONB(),
+    }
+
+
+class Person(Base):
+    """Somebody who can be mailed. The only table of this project with an address."""
+
+    __tablename__ = "person"
+    __table_args__ = (
+        Index("person_salesforce_id", "salesforce_id"),
+        {"schema": "engagement"},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    email: Mapped[str]
+    salesforce_id: Mapped[str | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Unsubscribe(Base):
+    """One act of a person, or of the sync: append-only."""
+
+    __tablename__ = "unsubscribe"
+    __table_args__ = (
+        Index("unsubscribe_person", "person_id", "occurred_at", "id"),
+        {"schema": "engagement"},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey(Person.id, ondelete="CASCADE"))
+    kind: Mapped[str]
+    scope: Mapped[str]
+    origin: Mapped[str]
+    reason: Mapped[str | None]
+    actor: Mapped[str | None]
+    approver: Mapped[str | None]
+    evidence_ref: Mapped[str | None]
+    caused_by: Mapped[str | None]
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    idempotency_key: Mapped[str] = mapped_column(unique=True)
