@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from io import StringIO
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from starlette.responses import FileResponse, Response
@@ -124,10 +127,11 @@ def _unprocessed(org: Org, job: Job) -> bytes:
     path = org.jobs.store.file(job, "upload")
     if not path.exists():
         return b""
-    with path.open("rb") as file:
-        header = file.readline()
-        return header if job.state == "JobComplete" else header + _rest(file.read(), job)
-
-
-def _rest(rows: bytes, job: Job) -> bytes:
-    return b"".join(rows.splitlines(keepends=True)[job.processed :])
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rest = StringIO(newline="")
+        rest.write(file.readline())
+        if job.state != "JobComplete":
+            rows = (row for row in csv.reader(file, delimiter=job.delimiter) if row)
+            writer = csv.writer(rest, delimiter=job.delimiter, lineterminator=job.newline)
+            writer.writerows(islice(rows, job.processed, None))
+    return rest.getvalue().encode()

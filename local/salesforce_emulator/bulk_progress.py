@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class JobStoppedError(Exception):
-    """The job was aborted, or the emulator stops; an unfinished job runs again at the next start."""
+    """The job was aborted, or the emulator stops and runs it again at the next start."""
 
 
 class JobFailedError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 _FORMAT = "%Y-%m-%dT%H:%M:%S.000Z"
+_SECONDS = "%Y-%m-%dT%H:%M:%S"
 
 
 def now() -> datetime:
@@ -17,11 +18,17 @@ def to_stored(at: datetime) -> str:
     return at.astimezone(UTC).strftime(_FORMAT)
 
 
+def to_bound(at: datetime) -> str:
+    """Return the text which compares with stored times as ``at`` does, milliseconds included."""
+    moment = at.astimezone(UTC)
+    return f"{moment.strftime(_SECONDS)}.{moment.microsecond // 1_000:03d}Z"
+
+
 def from_stored(text: str) -> datetime:
     """Return the aware time of a stored text."""
     return datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
 
 
 def to_rest(text: str) -> str:
-    """Return a stored time as JSON answers write it: ``2015-06-25T21:53:45.000+0000`` [recorded]."""
+    """Return a stored time as JSON has it: ``2015-06-25T21:53:45.000+0000`` [recorded]."""
     return text[:-1] + "+0000"

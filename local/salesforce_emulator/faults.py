@@ -34,8 +34,10 @@ class Fault:
     after: int = 0
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a request is one this fault waits for."""
-        return self.method.upper() in ("", method) and self.path_contains in path
+        """Whether a request, or a bulk row, which has no method, is one this fault waits for."""
+        return self.method.upper() in ("", method or self.method.upper()) and (
+            self.path_contains in path
+        )
 
     def take(self) -> bool:
         """Count one match; whether it is hit."""

@@ -11,7 +11,7 @@ from local.salesforce_emulator.clock import now, to_stored
 from local.salesforce_emulator.errors import SalesforceError, malformed_id
 from local.salesforce_emulator.ids import make_id, to_18
 from local.salesforce_emulator.objects import CONTACT, LEAD
-from local.salesforce_emulator.records import UNKNOWN, Change, Saver, SaveRules
+from local.salesforce_emulator.records import DELETED, UNKNOWN, Change, Saver, SaveRules
 from local.salesforce_emulator.schema import UnknownFieldError
 from local.salesforce_emulator.seed import HUMAN_USER_IDS, INTEGRATION_USER_ID
 
@@ -70,6 +70,7 @@ def merge(org: Org, winner: str, losers: Sequence[str]) -> None:
     """
     with org.database.write() as connection:
         object_type, winner_id = _resolve(org, winner)
+        _refuse_deleted(connection, object_type, winner_id)
         for loser in losers:
             loser_type, loser_id = _resolve(org, loser)
             if loser_type is not object_type or loser_id == winner_id:
@@ -81,7 +82,18 @@ def merge(org: Org, winner: str, losers: Sequence[str]) -> None:
                 '"IsDeleted" = 1, "MasterRecordId" = ?',
                 winner_id,
             )
-        _set(connection, object_type, winner_id, '"IsDeleted" = 0')
+        _set(connection, object_type, winner_id, '"MasterRecordId" = null')
+
+
+def _refuse_deleted(
+    connection: sqlite3.Connection, object_type: ObjectType, record_id: str
+) -> None:
+    found = connection.execute(
+        f'select "IsDeleted" from "{object_type.name}" where "Id" = ?',  # noqa: S608
+        (record_id,),
+    )
+    if found.fetchone()[0]:
+        raise DELETED.as_exception()
 
 
 def convert_lead(org: Org, lead: str, contact: str | None) -> str:
@@ -129,7 +141,7 @@ def _new_contact(org: Org, connection: sqlite3.Connection, lead_id: str) -> str:
 def _fill_empty(connection: sqlite3.Connection, lead_id: str, contact_id: str) -> None:
     text_columns = [name for name in _CARRIED_OVER if name != "HasOptedOutOfEmail"]
     settings = ", ".join(
-        f'"{name}" = coalesce("{name}", (select "{name}" from "Lead" where "Id" = ?1))'
+        f'"{name}" = coalesce("{name}", (select "{name}" from "Lead" where "Id" = ?1))'  # noqa: S608
         for name in text_columns
     )
     connection.execute(

@@ -61,7 +61,7 @@ def run_ingest(
     rules = SaveRules(
         INTEGRATION_USER_ID,
         object_type.name,
-        fault=lambda each: faults.for_record("BULK", f"/jobs/ingest/{job.id}", each),
+        fault=lambda each: faults.for_record("", f"/jobs/ingest/{job.id}", each),
     )
     saver = Saver(schema, object_type, rules)
     with ExitStack() as files:

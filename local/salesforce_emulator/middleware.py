@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from local.salesforce_emulator.org import Org
 
 TRANSPORT = "emulator.transport"  # the key under which server.py hands over the connection
+_LONGEST_URL = 16_384  # [assumed]
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -57,6 +58,9 @@ class Edge:
             await send(message)
 
         target = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
+        if len(scope["raw_path"]) + len(scope["query_string"]) > _LONGEST_URL:
+            await Response("<h1>URI Too Long</h1>", 414)(scope, receive, timed_send)
+            return
         fault = self._org.faults.for_request(scope["method"], target)
         try:
             if fault is None:

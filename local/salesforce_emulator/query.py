@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _PAGE = 2_000  # default and most [documented]
 _SMALLEST_PAGE = 200  # [assumed]
-_LONGEST_URL = 16_384  # [assumed]
 _MOST_CURSORS = 1_000
 
 
@@ -69,8 +68,6 @@ def _first_page(org: Org, call: Call, *, include_deleted: bool) -> Response:
     text = call.query.get("q")
     if text is None:
         raise soql.malformed("A query string has to be specified")  # [documented]
-    if len(text) > _LONGEST_URL:
-        raise SalesforceError(414, "URI_TOO_LONG", "The request line is too long")  # [assumed]
     plan = soql_sql.plan(soql.parse(text), org.schema, include_deleted=include_deleted)
     if plan.is_count:
         return call.answer({"totalSize": _count(org, plan), "done": True, "records": []})

@@ -43,12 +43,14 @@ _LAST_NAMES = (
     "Johnson", "Jönsson", "Kim", "Kowalska", "Lefèvre", "Lindqvist", "López", "Martin", "Meyer",
     "Møller", "Müller", "Nakamura", "Nguyễn", "Novák", "O'Brien", "Okafor", "Patel", "Peña",
     "Petrović", "Rossi", "Sánchez", "Schmidt", "Sharma", "Silva", "Smith", "Søndergaard", "Tanaka",
-    "Van der Berg", "Wang", "Weiß", "Williams", "Yılmaz", "Zhou",
+    "Van der Berg", "Wang", "Weiß", "Williams", "Yilmaz", "Zhou",
 )  # fmt: skip
 _COMPANIES = (
-    "Acme", "Borealis", "Brightwater", "Café Lumière", "Dünya Lojistik", "Evergreen", "Fjord & Sons",
-    "Globex", "Harbor, Inc.", "Initech", "Juniper Labs", "Kestrel", "Lakeside \"West\"", "Meridian",
-    "Northwind", "Olivetti Rossi", "Pioneer", "Quartz", "Redwood", "Système U", "Tailspin", "Umbra",
+    "Acme", "Borealis", "Brightwater", "Café Lumière", "Dünya Lojistik", "Evergreen",
+    "Fjord & Sons", "Globex", "Harbor, Inc.", "Initech", "Juniper Labs", "Kestrel",
+    "Lakeside \"West\"",
+    "Meridian", "Northwind", "Olivetti Rossi", "Pioneer", "Quartz", "Redwood", "Système U",
+    "Tailspin", "Umbra",
 )  # fmt: skip
 _STATUSES = ("Open - Not Contacted", "Working - Contacted", "Closed - Not Converted")
 _TITLES = ("CEO", "VP Sales", "Buyer", "Engineer", "Office Manager", None)

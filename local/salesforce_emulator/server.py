@@ -80,7 +80,7 @@ def serve(app: Edge, http: socket.socket, tls: socket.socket, certificates: Cert
 
 def _config(app: Edge, **tls: str) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         http=_Protocol,
         lifespan="off",
         log_level="warning",

@@ -31,13 +31,16 @@ class Sessions:
         return token
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """Accept the request's token.
+        """Accept the request's token; its use postpones its end [documented].
 
         Raises:
             SalesforceError: 401 INVALID_SESSION_ID.
         """
-        if self._ends.get(token_of(headers), 0.0) < time.monotonic():
-            raise invalid_session()
+        token = token_of(headers)
+        with self._lock:
+            if self._ends.get(token, 0.0) < time.monotonic():
+                raise invalid_session()
+            self._ends[token] = time.monotonic() + _LIFETIME_SECONDS
 
     def revoke(self, token: str) -> None:
         """End one session; an unknown token changes nothing."""

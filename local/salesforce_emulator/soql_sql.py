@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from local.salesforce_emulator.clock import now, to_stored
+from local.salesforce_emulator.clock import now, to_bound
 from local.salesforce_emulator.errors import SalesforceError, not_emulated
 from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.schema import UnknownFieldError
@@ -34,6 +34,7 @@ _KINDS: dict[FieldType, tuple[str, ...]] = {
     "datetime": ("DATETIME", "DATE", "RELATIVE"),
     "date": ("DATE", "RELATIVE"),
 }
+_TEXT_TYPES = ("string", "email", "phone", "picklist")
 _TEXT_KINDS = ("STRING",)
 _ADVICE = "Please reference your WSDL or the describe call for the appropriate names."
 
@@ -123,14 +124,23 @@ class _Planner:
     def _comparison(self, comparison: Comparison) -> str:
         """Return SQL that is never null: SOQL's ``!=`` also finds empty fields [documented]."""
         field = self._field(comparison.field)
+        if comparison.operator == "LIKE":
+            return self._like(field, comparison.value)
         value = self._value(comparison.field, field, comparison.value)
         operator = {"=": "is", "!=": "is not"}.get(comparison.operator, comparison.operator)
         self._values.append(value)
         collation = _collation(field)
         if operator in ("is", "is not"):
             return f"({field.sql} {operator} ? {collation})"
-        escape = "escape '\\'" if operator == "LIKE" else collation
-        return f"({field.sql} is not null and {field.sql} {operator} ? {escape})"
+        return f"({field.sql} is not null and {field.sql} {operator} ? {collation})"
+
+    def _like(self, field: Field, literal: Literal) -> str:
+        if field.type not in _TEXT_TYPES:  # [documented]
+            raise SalesforceError(
+                400, "INVALID_QUERY_FILTER_OPERATOR", f"invalid operator on {field.type} field"
+            )
+        self._values.append(_unquote(literal.text, kept="_%\\"))
+        return f"({field.sql} is not null and {field.sql} like ? escape '\\')"
 
     def _membership(self, membership: Membership) -> str:
         field = self._field(membership.field)
@@ -192,7 +202,7 @@ class _Planner:
 
 def _collation(field: Field) -> str:
     """Text compares without case, Ids with it [documented]."""
-    return "collate nocase" if field.type in ("string", "email", "phone", "picklist") else ""
+    return "collate nocase" if field.type in _TEXT_TYPES else ""
 
 
 def _convert(field: Field, literal: Literal) -> object:
@@ -201,11 +211,16 @@ def _convert(field: Field, literal: Literal) -> object:
     if literal.kind == "STRING":
         return _text(field, _unquote(literal.text))
     at = _moment(literal)
-    return at.date().isoformat() if field.type == "date" else to_stored(at)
+    return at.date().isoformat() if field.type == "date" else to_bound(at)
 
 
-def _unquote(text: str) -> str:
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), text[1:-1])
+def _unquote(text: str, kept: str = "") -> str:
+    """Return the text of a string literal; escapes of the ``kept`` characters stay as they are."""
+    return re.sub(
+        r"\\(.)",
+        lambda match: match[0] if match[1] in kept else _ESCAPES.get(match[1], match[1]),
+        text[1:-1],
+    )
 
 
 def _text(field: Field, text: str) -> str:

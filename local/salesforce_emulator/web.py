@@ -55,7 +55,7 @@ class Call:
     def answer(
         self, document: object, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """Return the document as Salesforce would: pretty only where the client asked [recorded]."""
+        """Return the document, pretty only where the client asked for it [recorded]."""
         return json_response(document, status, headers, pretty="x-prettyprint" in self.headers)
 
 
