@@ -23,9 +23,9 @@ SALESFORCE_CONNECTION = "salesforce"
 
 def store() -> "Engine":
     """Return an engine on the database of the Connection `engagement_store`."""
-    from include.store.engines import create_engine
+    from include.store.database import connect
 
-    return create_engine(_sqlalchemy_url(BaseHook.get_connection(STORE_CONNECTION).get_uri()))
+    return connect(_sqlalchemy_url(BaseHook.get_connection(STORE_CONNECTION).get_uri()))
 
 
 def salesforce() -> "SalesforceClient":

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, RowMapping, text
@@ -24,7 +25,7 @@ from include.store.errors import database_errors
 LEASE = timedelta(minutes=30)
 PREFLIGHT = "preflight"
 Interval = tuple[datetime, datetime]
-Counts = Mapping[str, int]
+Counts = Mapping[str, object]
 
 
 class NightAlreadyOpenError(TransientSyncError):
@@ -41,6 +42,10 @@ class NightClosedError(PermanentSyncError):
 
 class UnknownRunError(PermanentSyncError):
     """No run has this id."""
+
+
+class UnknownOrgError(PermanentSyncError):
+    """A step came before preflight had named the org."""
 
 
 class WrongOrgError(PermanentSyncError):
@@ -65,10 +70,21 @@ class Run:
     plan_only: bool
     started_at: datetime
     extraction_started_at: datetime | None
-    counts: dict[str, int] | None
+    counts: dict[str, Any] | None
     step: str = ""
     fence: int = 0
-    finished: dict[str, int] | None = None
+    finished: dict[str, Any] | None = None
+
+    @property
+    def org(self) -> str:
+        """The org, of a run whose preflight has finished.
+
+        Raises:
+            UnknownOrgError: preflight has not.
+        """
+        if self.org_id is None:
+            raise UnknownOrgError(f"run {self.id} has no org: start the night from preflight")
+        return self.org_id
 
 
 def open_night(

@@ -1,5 +1,6 @@
 """A run in a few lines: what was decided, in which direction, and what became of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,3 +41,19 @@ def night_summary(conn: Connection, run_id: int) -> list[SummaryRow]:
         )
         for row in rows
     ]
+
+
+def night_sentence(conn: Connection, run_id: int) -> str:
+    """Say in one sentence what a run decided, wrote and could not write."""
+    rows = night_summary(conn, run_id)
+    to_store = _links(row for row in rows if row.side is Side.STORE)
+    to_salesforce = _links(row for row in rows if row.side is Side.SALESFORCE)
+    failed = _links(row for row in rows if row.outcome is Outcome.FAILED)
+    return (
+        f"{to_store:,} opt-outs to the store, {to_salesforce:,} to Salesforce, "
+        f"{failed:,} of them failed; {_links(rows):,} decisions in all."
+    )
+
+
+def _links(rows: Iterable[SummaryRow]) -> int:
+    return sum(row.links for row in rows)

@@ -40,6 +40,15 @@ LATEST_DTYPES = {
     "act_id": "Int64",
 }
 
+PENDING_DTYPES = {
+    "person_id": "int64",
+    "record_id": "str",
+    "object": "str",
+    "field": "str",
+    "target": "bool",
+    "cause": "str",
+}
+
 
 @database_errors()
 def record_outcomes(conn: Connection, run: Run, outcomes: pd.DataFrame, *, now: datetime) -> int:
@@ -84,6 +93,20 @@ def applied(conn: Connection, run: Run, side: Side) -> pd.DataFrame:
     """
     known = rows_with_outcome(conn, run, side)
     return known[known["outcome"] == Outcome.APPLIED.value].reset_index(drop=True)
+
+
+@database_errors()
+def pending_writes(conn: Connection, run: Run, side: Side) -> pd.DataFrame:
+    """Read the planned writes of this run to one side that have no outcome yet.
+
+    So a load that was killed goes on where it stopped.
+
+    Returns:
+        One row per person, record and field, ordered by record: `person_id` int64, `record_id`,
+        `object`, `field` str, `target` bool, `cause` str (the act or field that it carries).
+    """
+    values = {"run_id": run.id, "side": side.value}
+    return fetch_frame(conn.execute(sql_file(HERE, "pending_writes"), values), PENDING_DTYPES)
 
 
 @database_errors()

@@ -11,17 +11,16 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from include.audit import runs, settings
+from include.audit import attempts, runs, settings
 from include.audit.runs import Run
 from include.domain.errors import OptOutSyncError, TransientSyncError
 from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.salesforce.describe import FieldAccess
+from include.store.database import transaction
 from include.sync.clock import Clock
 
 log = logging.getLogger(__name__)
-
-STEP = "preflight"
 
 
 class NoApiBudgetError(TransientSyncError):
@@ -67,14 +66,13 @@ def preflight(
         )
         log.warning("Nothing is synced: %s", reason)
         return None
-    opened = runs.open_night(
+    run = runs.open_night(
         engine,
         airflow_run_id=trigger.airflow_run_id,
         interval=trigger.interval,
         plan_only=trigger.plan_only,
         now=clock(),
     )
-    run = runs.enter(engine, opened.id, STEP, now=clock())
     try:
         return _check(engine, client, run, clock)
     except OptOutSyncError as error:
@@ -84,13 +82,13 @@ def preflight(
 
 def access_of(engine: Engine, sync_run_id: int) -> dict[SalesforceObject, FieldAccess]:
     """Return what preflight found readable and updateable, by object."""
-    counts = runs.step_counts(engine, sync_run_id, STEP) or {}
+    counts = attempts.step_counts(engine, sync_run_id, runs.PREFLIGHT) or {}
     found: dict[str, Any] = counts["access"]
     return {SalesforceObject(obj): FieldAccess(**access) for obj, access in found.items()}
 
 
 def _switched_off(engine: Engine) -> str | None:
-    with engine.connect() as conn:
+    with transaction(engine) as conn:
         current = settings.current(conn).settings
     if not current.enabled:
         return "the sync is disabled; enable it with: python -m include.cli settings set --enable"
@@ -100,7 +98,7 @@ def _switched_off(engine: Engine) -> str | None:
 
 
 def _check(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> int:
-    run = runs.bind_org(engine, run, client.organization_id())
+    run = runs.bind_org(engine, run, client.organization_id(), now=clock())
     remaining = _check_budget(client, run.settings.settings.api_reserve)
     field = run.settings.settings.opt_out_field
     access = {obj: client.field_access(obj, field) for obj in SalesforceObject}
@@ -110,10 +108,10 @@ def _check(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> 
         "access": {obj.value: asdict(found) for obj, found in access.items()},
         "api_requests_remaining": remaining,
     }
-    with engine.begin() as conn:
+    with transaction(engine) as conn:
         now = clock()
         runs.guard(conn, run, now=now)
-        runs.mark_extraction_started(conn, run, now)
+        runs.mark_extraction_started(conn, run, now=now)
         runs.finish_step(conn, run, counts, now=now)
     return run.id
 

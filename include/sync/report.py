@@ -8,9 +8,10 @@ import logging
 
 from sqlalchemy import Connection, Engine
 
-from include.audit import runs, summary, writes
-from include.audit.runs import RunState
+from include.audit import attempts, runs, summary, writes
+from include.audit.runs import Run
 from include.domain.errors import PermanentSyncError
+from include.store.database import transaction
 from include.sync.clock import Clock
 from include.sync.preflight import access_of
 
@@ -35,14 +36,14 @@ def report(engine: Engine, airflow_run_id: str, *, clock: Clock) -> str:
         NightNeedsAttentionError: closed, with unreadable or read-only fields, or with more open
             failures than the setting allows.
     """
-    run = runs.latest(engine, airflow_run_id)
+    run = attempts.latest(engine, airflow_run_id)
     if run is None:
         raise NightFailedError("preflight could not open the night: its log says why")
     if run.state == "skipped":
         return f"Nothing was synced: {run.reason}"
     if run.state not in ("closed", "planned"):
         raise NightFailedError(_give_up(engine, run, clock))
-    with engine.connect() as conn:
+    with transaction(engine) as conn:
         sentence = summary.night_sentence(conn, run.id)
         problems = [*_field_problems(engine, run), *_failure_problems(conn, run)]
     log.info("%s", sentence)
@@ -51,16 +52,16 @@ def report(engine: Engine, airflow_run_id: str, *, clock: Clock) -> str:
     return sentence
 
 
-def _give_up(engine: Engine, run: RunState, clock: Clock) -> str:
+def _give_up(engine: Engine, run: Run, clock: Clock) -> str:
     if run.state == "failed" and run.reason:
         return run.reason
-    steps = ", ".join(runs.unfinished_steps(engine, run.id)) or "a step that was never started"
+    steps = ", ".join(attempts.unfinished_steps(engine, run.id)) or "a step that was never started"
     reason = f"The night did not close: {steps} did not finish. The log of that task says why."
     runs.fail(engine, run.id, reason, now=clock())
     return reason
 
 
-def _field_problems(engine: Engine, run: RunState) -> list[str]:
+def _field_problems(engine: Engine, run: Run) -> list[str]:
     field = run.settings.settings.opt_out_field
     problems = []
     for obj, access in access_of(engine, run.id).items():
@@ -77,9 +78,9 @@ def _field_problems(engine: Engine, run: RunState) -> list[str]:
     return problems
 
 
-def _failure_problems(conn: Connection, run: RunState) -> list[str]:
+def _failure_problems(conn: Connection, run: Run) -> list[str]:
     allowed = run.settings.settings.max_open_failures
-    failures = writes.open_failures(conn, run.org_id)
+    failures = writes.open_failures(conn, run.org)
     if failures <= allowed:
         return []
     return [

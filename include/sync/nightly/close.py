@@ -1,11 +1,14 @@
 """Close the night: every planned write has an outcome, and the bases move."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection, Engine
 from upath import UPath
 
 from include.audit import links, runs, writes
 from include.audit.runs import Run
 from include.domain.errors import PermanentSyncError
+from include.store.database import transaction
 from include.sync import staging as stages
 from include.sync.clock import Clock
 from include.sync.nightly.steps import Counts
@@ -24,22 +27,21 @@ def close(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> 
     run = runs.enter(engine, sync_run_id, "close", now=clock())
     if run.finished is not None:
         return run.finished
-    with engine.begin() as conn:
+    with transaction(engine) as conn:
         now = clock()
         runs.guard(conn, run, now=now)
-        moved = 0 if run.plan_only else _move_bases(conn, run, clock)
+        moved = 0 if run.plan_only else _move_bases(conn, run, now)
         counts = {"bases_moved": moved}
-        runs.finish_step(conn, run, counts, now=now)
-        runs.close(conn, run, counts, now=now, state="planned" if run.plan_only else "closed")
+        runs.close(conn, run, counts, now=now)
     stages.expire(staging, run.night)
     return counts
 
 
-def _move_bases(conn: Connection, run: Run, clock: Clock) -> int:
+def _move_bases(conn: Connection, run: Run, now: datetime) -> int:
     missing = writes.planned_without_outcome(conn, run)
     if missing:
         raise OpenWritesError(
             f"{missing} planned writes have no outcome: clear load_store or load_salesforce of "
             "this run, then close it again"
         )
-    return links.move_bases(conn, run, clock())
+    return links.move_bases(conn, run, now=now)

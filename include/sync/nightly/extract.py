@@ -1,5 +1,7 @@
 """Read both sides completely, into staged files."""
 
+from dataclasses import asdict
+
 from sqlalchemy import Engine
 from upath import UPath
 
@@ -26,7 +28,7 @@ def extract_store(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Cl
         with_bounces=chosen.bounces_sync,
     )
     stage.complete(PEOPLE, counts.people, clock())
-    return finish(engine, run, counts.as_dict(), clock)
+    return finish(engine, run, asdict(counts), clock)
 
 
 def extract_records(

@@ -1,5 +1,7 @@
 """Write what was decided: opt-outs to the store, then to Salesforce."""
 
+from datetime import datetime
+
 import pandas as pd
 from sqlalchemy import Connection, Engine
 
@@ -9,8 +11,16 @@ from include.audit.runs import Run
 from include.domain.values import FailureClass, Outcome, SalesforceObject, Side
 from include.salesforce.client import SalesforceClient
 from include.store import people
+from include.store.database import transaction
 from include.sync.clock import Clock
-from include.sync.nightly.steps import Counts, count_outcomes, finish, mark, record_outcomes
+from include.sync.nightly.steps import (
+    Counts,
+    columns_of,
+    count_outcomes,
+    finish,
+    mark,
+    record_outcomes,
+)
 from include.sync.preflight import access_of
 
 
@@ -19,15 +29,13 @@ def load_store(engine: Engine, sync_run_id: int, *, clock: Clock) -> Counts:
     run = runs.enter(engine, sync_run_id, "load_store", now=clock())
     if run.finished is not None:
         return run.finished
-    with engine.begin() as conn:
+    with transaction(engine) as conn:
         now = clock()
         runs.guard(conn, run, now=now)
         planned = _planned(conn, run, Side.STORE)
-        acts = people.record_opt_outs(
-            conn, _acts(run, planned), occurred_at=run.extraction_started_at, now=now
-        )
+        acts = people.record_opt_outs(conn, _acts(run, planned), occurred_at=_seen_at(run))
         outcomes = _store_outcomes(planned, acts)
-        writes.record_outcomes(conn, run, outcomes, now)
+        writes.record_outcomes(conn, run, columns_of(outcomes), now=now)
         counts = count_outcomes(outcomes)
         runs.finish_step(conn, run, counts, now=now)
     return counts
@@ -45,6 +53,11 @@ def _acts(run: Run, planned: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"person_id": planned["person_id"], "caused_by": planned["cause"], "idempotency_key": key}
     )
+
+
+def _seen_at(run: Run) -> datetime:
+    """Salesforce dates the record, not the field: an opt-out is as old as we first saw it."""
+    return run.extraction_started_at or run.started_at
 
 
 def _store_outcomes(planned: pd.DataFrame, acts: pd.DataFrame) -> pd.DataFrame:
@@ -70,7 +83,7 @@ def load_salesforce(
     run = runs.enter(engine, sync_run_id, "load_salesforce", now=clock())
     if run.finished is not None:
         return run.finished
-    with engine.connect() as conn:
+    with transaction(engine) as conn:
         planned = _planned(conn, run, Side.SALESFORCE)
     access = access_of(engine, run.id)
     for obj in SalesforceObject:
@@ -81,8 +94,8 @@ def load_salesforce(
             _write_flags(engine, client, run, obj, rows, clock)
         else:
             record_outcomes(engine, run, _read_only(rows), clock)
-    with engine.connect() as conn:
-        counts = writes.count_outcomes(conn, run, Side.SALESFORCE)
+    with transaction(engine) as conn:
+        counts = count_outcomes(writes.rows_with_outcome(conn, run, Side.SALESFORCE))
     return finish(engine, run, counts, clock)
 
 

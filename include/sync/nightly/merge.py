@@ -14,6 +14,7 @@ from include.domain.conflicts import ConflictRule
 from include.domain.merge import MergeResult
 from include.domain.merge import merge as decide
 from include.domain.values import SalesforceObject
+from include.store.database import transaction
 from include.sync.clock import Clock
 from include.sync.nightly.steps import PEOPLE, Counts, stage_of
 from include.sync.preflight import access_of
@@ -28,10 +29,10 @@ def merge(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> 
     if run.finished is not None:
         return run.finished
     result = _decide(engine, staging, run)
-    with engine.begin() as conn:
+    with transaction(engine) as conn:
         now = clock()
         runs.guard(conn, run, now=now)
-        decisions.record_decisions(conn, run, result.decisions, now)
+        decisions.record_decisions(conn, run, result.decisions, now=now)
         unlinked = 0 if run.plan_only else _record_observations(conn, run, result, now)
         counts = {"links": result.counts, "decisions": len(result.decisions), "unlinked": unlinked}
         runs.finish_step(conn, run, counts, now=now)
@@ -46,7 +47,7 @@ def _decide(engine: Engine, staging: UPath, run: Run) -> MergeResult:
     return decide(
         frames.People.validate(stage.read(PEOPLE)),
         _read_records(stage, readable),
-        frames.Links.validate(links.read_links(engine, run.org_id, field)),
+        frames.Links.validate(links.read_links(engine, run.org, field)),
         readable=readable,
         field=field,
     )
@@ -61,9 +62,9 @@ def _read_records(stage: Stage, readable: list[SalesforceObject]) -> pd.DataFram
 
 def _record_observations(conn: Connection, run: Run, result: MergeResult, now: datetime) -> int:
     """Remember which records came and went and who cannot be linked; tell only what is new."""
-    links.record_visibility(conn, run, result.visibility, now)
-    new = decisions.record_unlinked(conn, run, result.unlinked, now)
-    decisions.record_decisions(conn, run, _unlinked_decisions(new), now)
+    links.record_visibility(conn, run, result.visibility, now=now)
+    new = decisions.record_unlinked(conn, run, result.unlinked, now=now)
+    decisions.record_decisions(conn, run, _unlinked_decisions(new), now=now)
     return len(result.unlinked)
 
 

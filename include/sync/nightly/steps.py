@@ -9,6 +9,7 @@ from upath import UPath
 from include.audit import runs, writes
 from include.audit.runs import Run
 from include.domain.values import FailureClass, Outcome
+from include.store.database import transaction
 from include.sync.clock import Clock
 from include.sync.staging import Stage
 
@@ -24,19 +25,24 @@ def stage_of(staging: UPath, run: Run) -> Stage:
 
 def record_outcomes(engine: Engine, run: Run, outcomes: pd.DataFrame, clock: Clock) -> None:
     """Record outcomes in a transaction of their own, as they become known."""
-    with engine.begin() as conn:
+    with transaction(engine) as conn:
         now = clock()
         runs.guard(conn, run, now=now)
-        writes.record_outcomes(conn, run, outcomes, now)
+        writes.record_outcomes(conn, run, columns_of(outcomes), now=now)
 
 
 def finish(engine: Engine, run: Run, counts: Counts, clock: Clock) -> Counts:
     """Declare a step finished whose effect is outside the database. Returns its counts."""
-    with engine.begin() as conn:
+    with transaction(engine) as conn:
         now = clock()
         runs.guard(conn, run, now=now)
         runs.finish_step(conn, run, counts, now=now)
     return counts
+
+
+def columns_of(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Keep the columns that the audit records."""
+    return outcomes[[name for name in writes.OUTCOMES.names if name in outcomes]]
 
 
 def count_outcomes(outcomes: pd.DataFrame) -> Counts:

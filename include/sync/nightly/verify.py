@@ -7,8 +7,9 @@ from include.audit import runs, writes
 from include.domain.values import FailureClass, Outcome, SalesforceObject, Side
 from include.salesforce.client import SalesforceClient
 from include.store import people
+from include.store.database import transaction
 from include.sync.clock import Clock
-from include.sync.nightly.steps import Counts, count_outcomes, mark
+from include.sync.nightly.steps import Counts, columns_of, count_outcomes, mark
 
 
 def verify(engine: Engine, client: SalesforceClient, sync_run_id: int, *, clock: Clock) -> Counts:
@@ -16,19 +17,19 @@ def verify(engine: Engine, client: SalesforceClient, sync_run_id: int, *, clock:
     run = runs.enter(engine, sync_run_id, "verify", now=clock())
     if run.finished is not None:
         return run.finished
-    with engine.connect() as conn:
-        in_store = writes.unconfirmed(conn, run, Side.STORE)
+    with transaction(engine) as conn:
+        in_store = writes.applied(conn, run, Side.STORE)
         states = people.read_states(conn, in_store["person_id"].tolist())
-        in_salesforce = writes.unconfirmed(conn, run, Side.SALESFORCE)
+        in_salesforce = writes.applied(conn, run, Side.SALESFORCE)
     seen = [
         _seen(in_store, states, "person_id", Side.STORE),
         *_seen_in_salesforce(client, run.settings.settings.opt_out_field, in_salesforce),
     ]
     outcomes = pd.concat(seen, ignore_index=True)
-    with engine.begin() as conn:
+    with transaction(engine) as conn:
         now = clock()
         runs.guard(conn, run, now=now)
-        writes.record_outcomes(conn, run, outcomes, now)
+        writes.record_outcomes(conn, run, columns_of(outcomes), now=now)
         counts = count_outcomes(outcomes)
         runs.finish_step(conn, run, counts, now=now)
     return counts
