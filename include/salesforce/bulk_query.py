@@ -135,9 +135,16 @@ def _parquet_file(destination: "UPath") -> Iterator[parquet.ParquetWriter]:
             parquet.ParquetWriter(file, RECORDS_SCHEMA, compression="zstd") as writer,
         ):
             yield writer
-        partial.replace(destination)
+        _rename(partial, destination)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _rename(partial: "UPath", destination: "UPath") -> None:
+    if isinstance(partial, Path):
+        partial.replace(destination)  # atomic, and the same on Windows
+    else:
+        partial.rename(destination)
 
 
 def _refuse_duplicates(ids: list[pa.ChunkedArray]) -> None:

@@ -41,12 +41,21 @@ class GuardedSession(requests.Session):
         """Send one request; redirects come through here as well.
 
         Raises:
-            InsecureConnectionError: the address is plain http on another machine.
+            InsecureConnectionError: the address is plain http on another machine, or there is
+                no CA bundle to verify a certificate with.
         """
         refuse_clear_text(request.url or "")
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._timeouts
-        return super().send(request, **kwargs)
+        try:
+            return super().send(request, **kwargs)
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            # requests' only bare OSError: the bundle it was pointed to does not exist
+            raise InsecureConnectionError(
+                "the CA bundle cannot be read: check REQUESTS_CA_BUNDLE"
+            ) from error
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
