@@ -8,13 +8,20 @@ from urllib.parse import quote, urlencode
 
 from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, make_url, text
 
-from include.store.errors import database_errors
+from include.store.errors import NotPostgresError, database_errors
 
 
 def connect(url: str | URL) -> Engine:
-    """Make an engine whose errors and logs never show parameters; connects on first use."""
+    """Make an engine whose errors and logs never show parameters; connects on first use.
+
+    Raises:
+        NotPostgresError: the URL is for another kind of database.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise NotPostgresError("the store must be a PostgreSQL database (postgresql://...)")
     return create_engine(
-        make_url(url).set(drivername="postgresql+psycopg2"),
+        parsed.set(drivername="postgresql+psycopg2"),
         hide_parameters=True,
         pool_pre_ping=True,
         connect_args={"application_name": "opt_out_sync", "options": "-c timezone=UTC"},

@@ -33,6 +33,10 @@ class StoreRefusedError(PermanentSyncError):
     """The database refused a statement: a constraint, a privilege, a type."""
 
 
+class NotPostgresError(PermanentSyncError):
+    """The database URL leads to something else."""
+
+
 @contextmanager
 def database_errors() -> Iterator[None]:
     """Turn driver errors into ours; works as a decorator too.
