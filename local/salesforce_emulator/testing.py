@@ -207,6 +207,27 @@ class RunningEmulator:
         self.reset_requests()
 
 
+class Api:
+    """A logged-in session which speaks raw HTTP, without a client library in between."""
+
+    def __init__(self, emulator: RunningEmulator) -> None:
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {emulator.log_in()}"
+        self._root = emulator.data_url
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Send a request to a path below ``/services/data/vXX.0/``."""
+        return self.session.request(method, f"{self._root}/{path}", timeout=30, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """Send a GET."""
+        return self.call("GET", path, **options)
+
+    def query(self, soql: str, **options: Any) -> requests.Response:
+        """Send a query; returns its first page."""
+        return self.get("query", params={"q": soql}, **options)
+
+
 @contextlib.contextmanager
 def running_emulator(
     folder: Path, size: Size | None = None, *, environment: Mapping[str, str] | None = None

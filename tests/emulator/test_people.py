@@ -1,0 +1,96 @@
+import pytest
+
+from local.salesforce_emulator.testing import EmulatorError, RunningEmulator
+
+OPT_OUT = "HasOptedOutOfEmail"
+
+
+@pytest.fixture
+def contacts(emulator: RunningEmulator) -> list[str]:
+    return [each["Id"] for each in emulator.records("Contact") if not each["IsDeleted"]][20:]
+
+
+@pytest.fixture
+def lead(emulator: RunningEmulator) -> str:
+    leads = emulator.records("Lead")
+    return next(each["Id"] for each in leads if not each["IsConverted"] and not each["IsDeleted"])
+
+
+def test_a_person_may_write_what_the_integration_user_cannot_see(
+    emulator: RunningEmulator, contacts: list[str]
+) -> None:
+    emulator.set_field_access("Contact", OPT_OUT, readable=False, updateable=False)
+    emulator.edit(contacts[0], HasOptedOutOfEmail=True)
+    assert emulator.record(contacts[0])[OPT_OUT] is True
+
+
+def test_edits_are_saved_together_or_not_at_all(
+    emulator: RunningEmulator, contacts: list[str]
+) -> None:
+    before = emulator.record(contacts[0])
+    edits = [
+        {"id": contacts[0], "fields": {"Title": "never saved"}},
+        {"id": contacts[1], "fields": {"LastName": None}},
+    ]
+    with pytest.raises(EmulatorError, match="REQUIRED_FIELD_MISSING"):
+        emulator.control("POST", "edit", {"edits": edits})
+    assert emulator.record(contacts[0]) == before
+
+
+def test_merging_deletes_the_losers_and_names_the_winner(
+    emulator: RunningEmulator, contacts: list[str]
+) -> None:
+    winner, *losers = contacts[:3]
+    opted_out = emulator.record(winner)[OPT_OUT]
+    emulator.merge(winner, losers)
+    for loser in losers:
+        record = emulator.record(loser)
+        assert (record["IsDeleted"], record["MasterRecordId"]) == (True, winner)
+    assert emulator.record(winner)["IsDeleted"] is False
+    assert emulator.record(winner)[OPT_OUT] is opted_out
+
+
+def test_a_record_cannot_be_merged_into_itself_or_another_object(
+    emulator: RunningEmulator, contacts: list[str], lead: str
+) -> None:
+    for loser in (contacts[0], lead):
+        with pytest.raises(EmulatorError, match="cannot be merged"):
+            emulator.merge(contacts[0], [loser])
+
+
+def test_conversion_into_a_new_contact_carries_the_opt_out(
+    emulator: RunningEmulator, lead: str
+) -> None:
+    emulator.edit(lead, HasOptedOutOfEmail=True)
+    contact = emulator.record(emulator.convert_lead(lead))
+    converted = emulator.record(lead)
+    assert (converted["IsConverted"], converted["ConvertedContactId"]) == (True, contact["Id"])
+    assert len(converted["ConvertedDate"]) == len("2026-01-01")
+    assert contact[OPT_OUT] is True
+    assert (contact["Email"], contact["LastName"]) == (converted["Email"], converted["LastName"])
+
+
+def test_conversion_into_an_existing_contact_loses_the_opt_out(
+    emulator: RunningEmulator, lead: str, contacts: list[str]
+) -> None:
+    emulator.edit(lead, HasOptedOutOfEmail=True, Title="From the lead")
+    emulator.edit(contacts[0], HasOptedOutOfEmail=False, Title=None, Email="kept@example.com")
+    assert emulator.convert_lead(lead, contacts[0]) == contacts[0]
+    contact = emulator.record(contacts[0])
+    assert contact[OPT_OUT] is False
+    assert (contact["Title"], contact["Email"]) == ("From the lead", "kept@example.com")
+
+
+@pytest.mark.parametrize("unknown", ["003000000000001AAA", "a00000000000001AAA", "nonsense"])
+def test_orders_about_unknown_records_are_refused(emulator: RunningEmulator, unknown: str) -> None:
+    with pytest.raises(EmulatorError, match="INVALID_CROSS_REFERENCE_KEY|MALFORMED_ID"):
+        emulator.delete(unknown)
+
+
+def test_an_unknown_field_or_user_is_refused(
+    emulator: RunningEmulator, contacts: list[str]
+) -> None:
+    with pytest.raises(EmulatorError, match="INVALID_FIELD"):
+        emulator.edit(contacts[0], NoSuchField=1)
+    with pytest.raises(EmulatorError, match="user must be one of"):
+        emulator.edit(contacts[0], user="robot", Title="x")
