@@ -1,0 +1,33 @@
+"""A world in which nights run: a store of its own, one emulated org, the real client."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+from upath import UPath
+
+from local.salesforce_emulator.testing import RunningEmulator, Size, running_emulator
+from tests.sync.world import World
+
+
+@pytest.fixture(scope="session")
+def shared_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
+    with running_emulator(
+        tmp_path_factory.mktemp("salesforce"), Size(contacts=60, leads=30)
+    ) as org:
+        yield org
+
+
+@pytest.fixture
+def world(
+    engine: Engine, shared_emulator: RunningEmulator, monkeypatch, tmp_path_factory
+) -> Iterator[World]:
+    os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+    monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", shared_emulator.airflow_connection)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.ca_bundle))
+    shared_emulator.restore()
+    world = World(engine, shared_emulator, UPath(tmp_path_factory.mktemp("staging")))
+    world.choose(enabled=True)
+    yield world
+    shared_emulator.restore()

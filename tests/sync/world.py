@@ -1,0 +1,173 @@
+"""The two systems and the sync between them, in the words of the tests."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+
+import pandas as pd
+from airflow.providers.salesforce.hooks.salesforce import SalesforceHook
+from sqlalchemy import Engine, text
+from upath import UPath
+
+from include.audit import settings
+from include.domain.values import SalesforceObject
+from include.salesforce.bulk_jobs import Polling
+from include.salesforce.client import SalesforceClient
+from include.salesforce.session import Backoff, SalesforceSession
+from include.sync import nightly
+from include.sync.clock import utc_now
+from include.sync.preflight import Trigger, preflight
+from include.sync.report import report
+from local.salesforce_emulator.testing import RunningEmulator
+
+FIELD = "HasOptedOutOfEmail"
+
+
+@dataclass
+class World:
+    engine: Engine
+    org: RunningEmulator
+    staging: UPath
+    runs: count = field(default_factory=count)
+
+    def __post_init__(self):
+        self._unused = {
+            obj: [r["Id"] for r in self.org.records(obj) if self._is_plain(r)]
+            for obj in SalesforceObject
+        }
+
+    @staticmethod
+    def _is_plain(record):
+        return not record["IsDeleted"] and not record.get("IsConverted")
+
+    def client(self) -> SalesforceClient:
+        session = SalesforceSession(
+            lambda http: SalesforceHook("salesforce", session=http).get_conn(),
+            backoff=Backoff(attempts=3, first=0.01, longest=0.02),
+        )
+        return SalesforceClient(session, polling=Polling(first=0.02, longest=0.1, deadline=30))
+
+    # -- the admin
+
+    def choose(self, **choices):
+        with self.engine.begin() as conn:
+            now = settings.current(conn).settings.model_dump()
+            chosen = settings.Settings.model_validate(now | choices)
+            settings.save(conn, chosen, saved_by="admin", note="test", now=utc_now())
+
+    # -- people and records
+
+    def record(self, opted_out, obj=SalesforceObject.CONTACT):
+        record_id = self._unused[obj].pop()
+        self.org.edit(record_id, **{FIELD: opted_out})
+        return record_id
+
+    def person(self, salesforce_id, opted_out=False):
+        insert = "INSERT INTO engagement.person (email, salesforce_id) VALUES (:e, :s) RETURNING id"
+        with self.engine.begin() as conn:
+            values = {"e": "canary@example.com", "s": salesforce_id}
+            person_id = conn.execute(text(insert), values).scalar_one()
+        if opted_out:
+            self.unsubscribe(person_id)
+        return person_id
+
+    def pair(self, store, salesforce, obj=SalesforceObject.CONTACT):
+        """One person linked to one record, with the given flags."""
+        record_id = self.record(salesforce, obj)
+        return self.person(record_id, store), record_id
+
+    def unsubscribe(self, person_id, **act):
+        act = {
+            "person": person_id,
+            "kind": "unsubscribe",
+            "scope": "team",
+            "origin": "Clicked Link",
+            "at": utc_now() - timedelta(days=1),
+        } | act
+        self.sql(
+            "SELECT engagement.record_act(:person, :kind, :scope, :origin, null, null, null, :at, "
+            "gen_random_uuid()::text)",
+            **act,
+        )
+
+    def in_store(self, person_id):
+        return self.sql(
+            "SELECT is_opted_out FROM engagement.person_opt_out WHERE person_id = :p", p=person_id
+        )[0].is_opted_out
+
+    def in_salesforce(self, record_id):
+        return self.org.record(record_id)[FIELD]
+
+    def agreed(self, person_id, record_id):
+        """Both values, or None where they differ."""
+        values = {self.in_store(person_id), self.in_salesforce(record_id)}
+        return values.pop() if len(values) == 1 else None
+
+    # -- nights
+
+    def open_night(self, run_id=None, plan_only=False):
+        run_id = run_id or f"manual__{next(self.runs)}"
+        trigger = Trigger(run_id, None, plan_only)
+        return run_id, preflight(self.engine, self.client(), trigger, clock=utc_now)
+
+    def steps(self, sync_run_id):
+        """The steps after preflight, as the DAG orders them."""
+        e, s, n = self.engine, self.staging, sync_run_id
+        return {
+            "extract.store": lambda: nightly.extract_store(e, s, n, clock=utc_now),
+            **{
+                f"extract.{obj.lower()}": lambda obj=obj: nightly.extract_records(
+                    e, self.client(), s, n, obj, clock=utc_now
+                )
+                for obj in SalesforceObject
+            },
+            "merge": lambda: nightly.merge(e, s, n, clock=utc_now),
+            "load.store": lambda: nightly.load_store(e, n, clock=utc_now),
+            "load.salesforce": lambda: nightly.load_salesforce(e, self.client(), n, clock=utc_now),
+            "verify": lambda: nightly.verify(e, self.client(), n, clock=utc_now),
+            "close": lambda: nightly.close(e, s, n, clock=utc_now),
+        }
+
+    def work(self, plan_only=False):
+        """Run a night up to `close`; returns its Airflow run id and its own."""
+        run_id, sync_run_id = self.open_night(plan_only=plan_only)
+        for step in self.steps(sync_run_id).values() if sync_run_id else ():
+            step()
+        return run_id, sync_run_id
+
+    def night(self, plan_only=False):
+        """Run a whole night that ends green; returns its sync run id."""
+        run_id, sync_run_id = self.work(plan_only)
+        self.report(run_id)
+        return sync_run_id
+
+    def report(self, run_id):
+        return report(self.engine, run_id, clock=utc_now)
+
+    # -- the audit
+
+    def sql(self, statement, **values):
+        with self.engine.begin() as conn:
+            result = conn.execute(text(statement), values)
+            return result.all() if result.returns_rows else []
+
+    def decisions(self, sync_run_id):
+        query = "SELECT * FROM opt_out_sync.merge_audit WHERE sync_run_id = :n ORDER BY person_id"
+        return pd.DataFrame(self.sql(query, n=sync_run_id))
+
+    def codes(self, sync_run_id):
+        """Code by person."""
+        rows = self.decisions(sync_run_id)
+        return {} if rows.empty else dict(zip(rows["person_id"], rows["code"], strict=True))
+
+    def outcomes(self, sync_run_id):
+        query = (
+            "SELECT person_id, side, outcome, failure_class, code, fix "
+            "FROM opt_out_sync.write_attempt WHERE sync_run_id = :n "
+            "ORDER BY person_id, attempted_at, id"
+        )
+        return self.sql(query, n=sync_run_id)
+
+    def base(self, person_id):
+        rows = self.sql("SELECT base FROM opt_out_sync.link WHERE person_id = :p", p=person_id)
+        return rows[0].base if rows else None
