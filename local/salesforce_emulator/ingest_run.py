@@ -72,10 +72,7 @@ def run_ingest(
         columns = _columns(job, schema, object_type, header)
         results = _Results(job, store, files, header.rstrip("\r\n"))
         for rows in _batches(csv.reader(upload, delimiter=job.delimiter)):
-            changes = [_change(columns, row) for row in rows]
-            with database.write() as connection:
-                errors = saver.update(connection, changes)
-            results.add(columns, rows, errors)
+            results.add(columns, rows, _save(database, saver, columns, rows))
             progress.report(results.processed, results.failed)
 
 
@@ -101,10 +98,29 @@ def _batches(reader: Iterator[list[str]]) -> Iterator[list[list[str]]]:
         yield batch
 
 
+def _save(
+    database: Database, saver: Saver, columns: _Columns, rows: list[list[str]]
+) -> list[RowError | None]:
+    """Save one batch in one transaction; one entry per row, None where it worked."""
+    errors = [_refused_shape(columns, row) for row in rows]
+    changes = [
+        _change(columns, row) for row, error in zip(rows, errors, strict=True) if error is None
+    ]
+    with database.write() as connection:
+        saved = iter(saver.update(connection, changes))
+    return [next(saved) if error is None else error for error in errors]
+
+
+def _refused_shape(columns: _Columns, row: Sequence[str]) -> RowError | None:
+    if len(row) != len(columns.fields):
+        return _UNEVEN
+    return None if _id_of(columns, row) else _NO_ID
+
+
 def _change(columns: _Columns, row: Sequence[str]) -> Change:
     values = {
         field: None if value == _NULL else value
-        for field, value in zip(columns.fields, row, strict=False)
+        for field, value in zip(columns.fields, row, strict=True)
         if field is not None and value != ""
     }
     return Change(_id_of(columns, row), values)
