@@ -194,10 +194,14 @@ class SampleData:
     merges: Sequence[tuple[str, str]]
     deletions: Sequence[str]
 
-    @property
-    def expected_codes(self) -> Counter[str]:
-        """How many decisions of each code the first night must list."""
-        return Counter(person.story.code for person in self.people if person.story.code)
+
+def expected_codes() -> Counter[str]:
+    """Count the decisions of each code that the first night must list."""
+    codes: Counter[str] = Counter()
+    for story in STORIES:
+        if story.code is not None:
+            codes[story.code] += story.people or 0
+    return codes
 
 
 Record = Mapping[str, object]

@@ -120,7 +120,7 @@ class Supervisor:
     ) -> Child:
         """Start a child in its own session, with its output appended to its log."""
         log = self.logs / f"{name}.log"
-        with self._shield(), log.open("ab") as output:
+        with self.shield(), log.open("ab") as output:
             popen = subprocess.Popen(
                 [str(part) for part in command],
                 env={**environment, MARK: self.mark},
@@ -196,15 +196,15 @@ class Supervisor:
         fresh.replace(self.record)
 
     @contextmanager
-    def _shield(self) -> Iterator[None]:
-        """Hold a signal back until a just started child is known: it must not be lost."""
+    def shield(self) -> Iterator[None]:
+        """Hold signals back until a just started process is known: it must not be lost."""
         self._shielded = True
         try:
             yield
         finally:
             self._shielded = False
-        if self._pending is not None:
-            self._stop(self._pending)
+            if self._pending is not None:
+                self._stop(self._pending)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping_since is not None:

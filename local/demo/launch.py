@@ -241,6 +241,9 @@ def _one_night(demo: Demo, *, is_brief: bool) -> bool:
 def tell_night(console: Console, store_url: str, run_ids: list[str], agreement: Agreement) -> None:
     """Print the summary of the night that these Airflow runs were."""
     told = night.night_to_tell(store_url, run_ids)
+    if told is None:
+        console.say("\nThe night ended before the sync could open it.")
+        return
     earlier = night.last_that_decided(store_url, told.id)
     console.say()
     for line in summary.night_summary(told, earlier, agreement):

@@ -1,7 +1,9 @@
 """Runs one night in Airflow and finds out what the sync's own tables say about it."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from local.demo import DemoError
@@ -40,14 +42,26 @@ def run_night(api: AirflowApi, wait: Wait) -> list[DagRun]:
 
 
 def describe_failures(api: AirflowApi, runs: Sequence[DagRun], config: Config) -> list[str]:
-    """Say which tasks failed, and where their logs are."""
-    return [
-        f"{task_id} failed: {config.airflow_home}/logs/dag_id={DAG_ID}/run_id={run.id}/"
-        f"task_id={task_id}/attempt={attempt}.log"
-        for run in runs
-        if run.state == "failed"
-        for task_id, attempt in api.failed_tasks(DAG_ID, run.id)
-    ]
+    """Say which tasks failed, why, and where their logs are."""
+    failures = []
+    for run in runs:
+        if run.state == "failed":
+            for task_id, attempt in api.failed_tasks(DAG_ID, run.id):
+                folder = f"dag_id={DAG_ID}/run_id={run.id}/task_id={task_id}"
+                log = config.airflow_home / "logs" / folder / f"attempt={attempt}.log"
+                failures.append(f"{task_id} failed: {_why(log)}\n   {log}")
+    return failures
+
+
+def _why(log: Path) -> str:
+    """Find the message of the exception that ended a task, in Airflow's own JSON lines."""
+    if not log.exists():
+        return "it left no log."
+    for line in reversed(log.read_text().splitlines()):
+        details = json.loads(line).get("error_detail") if line.startswith("{") else None
+        if details:
+            return str(details[0]["exc_value"])
+    return "its log says why."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +104,10 @@ class Night:
 _TOLD_FIRST = ("UNSUBSCRIBED_IN_STORE", "OPTED_OUT_IN_SALESFORCE", "CLEARED_IN_SALESFORCE_ONLY")
 
 
-def night_to_tell(store_url: str, airflow_run_ids: Sequence[str]) -> Night:
+def night_to_tell(store_url: str, airflow_run_ids: Sequence[str]) -> Night | None:
     """Return the night that decided most among those of these Airflow runs.
 
-    Raises:
-        DemoError: the sync knows none of them.
+    None if the sync knows none of them.
     """
     ids = _query(
         store_url,
@@ -104,9 +117,7 @@ def night_to_tell(store_url: str, airflow_run_ids: Sequence[str]) -> Night:
         " DESC, r.id DESC LIMIT 1",
         (list(airflow_run_ids),),
     )
-    if not ids:
-        raise DemoError("The night left no run in the sync's tables: see the tasks' logs.")
-    return read_night(store_url, ids[0][0])
+    return read_night(store_url, ids[0][0]) if ids else None
 
 
 def last_that_decided(store_url: str, before: int) -> Night | None:

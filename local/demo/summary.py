@@ -1,7 +1,7 @@
 """The page a person reads when the night is over."""
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from local.demo.agreement import Agreement
 from local.demo.config import Config
@@ -10,7 +10,7 @@ from local.demo.night import DAG_ID, Decided, Night
 _RULE = "─" * 78
 _COMMAND = ".venv/bin/python -m local.demo"
 
-_MEANINGS: Mapping[str, str] = {
+MEANINGS: Mapping[str, str] = {
     "UNSUBSCRIBED_IN_STORE": "the person said no since they last agreed",
     "OPTED_OUT_IN_SALESFORCE": "a colleague ticked the box since",
     "BOTH_OPTED_OUT": "both sides did, so nothing to write",
@@ -80,26 +80,27 @@ def what_to_try(person_id: int, record_id: str) -> Iterator[str]:
 
 
 def _headline(night: Night, agreement: Agreement) -> Iterator[str]:
-    to_store, to_salesforce = (
-        sum(row.people for row in night.decided if target(row))
-        for target in (_writes_store, _writes_salesforce)
-    )
     if night.state != "closed":
-        yield f"Run {night.id} is {night.state}: {night.reason or 'see its tasks in Airflow'}"
-    if not night.decided:
+        yield f"Run {night.id} is {night.state}: {night.reason or 'see its tasks in Airflow.'}"
+    elif not night.decided:
         yield f"Run {night.id} found nothing to do: both sides were in agreement."
     else:
         yield (
-            f"Run {night.id} took {night.seconds:.0f} s. {to_store} opt-outs went to the store, "
-            f"{to_salesforce} to Salesforce; none was taken back."
+            f"Run {night.id} took {night.seconds:.0f} s. {_people(night, _writes_store)} opt-outs "
+            f"went to the store, {_people(night, _writes_salesforce)} to Salesforce; none was "
+            "taken back."
         )
     yield check_sentence(agreement)
+
+
+def _people(night: Night, written: Callable[[Decided], bool]) -> int:
+    return sum(row.people for row in night.decided if written(row))
 
 
 def _table(night: Night) -> Iterator[str]:
     yield f"{'people':>6}  {'to':<11} {'code':<27} what happened"
     for row in night.decided:
-        meaning = _MEANINGS.get(row.code, "")
+        meaning = MEANINGS.get(row.code, "")
         yield f"{row.people:>6}  {_direction(row):<11} {row.code:<27} {meaning}"
 
 
@@ -127,5 +128,5 @@ def _examples(night: Night) -> Iterator[str]:
     for example in night.examples:
         yield f"  person {example.person_id}, {example.record_id}"
         yield from textwrap.wrap(
-            example.reason, 76, initial_indent="    “", subsequent_indent="     "
+            f"“{example.reason}”", 76, initial_indent="    ", subsequent_indent="     "
         )
