@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OPERATION: Final = "queryAll"  # deleted and merged records as well
+# a dictionary of values that are all different would double the cost of writing
+_REPETITIVE: Final = ["object", "master_record_id", "converted_contact_id", "last_modified_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,9 @@ def _parquet_file(destination: "UPath") -> Iterator[parquet.ParquetWriter]:
     try:
         with (
             partial.open("wb") as file,
-            parquet.ParquetWriter(file, RECORDS_SCHEMA, compression="zstd") as writer,
+            parquet.ParquetWriter(
+                file, RECORDS_SCHEMA, compression="zstd", use_dictionary=_REPETITIVE
+            ) as writer,
         ):
             yield writer
         _rename(partial, destination)

@@ -7,23 +7,16 @@ re-login, never time out and never repeat, so every other request is made by thi
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 import requests
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceAuthenticationFailed
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from include.salesforce.errors import IncompleteJobError, LoginError, SalesforceUnavailableError
 from include.salesforce.failures import code_of
 from include.salesforce.limits import ApiBudget, parse_limit_info
+from include.salesforce.repetition import Backoff, Repetition
 from include.salesforce.responses import decoded, error_of, is_ok, is_transient, unavailable
 from include.salesforce.transport import GuardedSession, Timeouts, named_errors
 
@@ -32,6 +25,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Login = Callable[[requests.Session], Salesforce]
 
+_WORTH_REPEATING: Final = (SalesforceUnavailableError, IncompleteJobError)
 # OAuth and SOAP codes of a login that may work a moment later
 _PASSING_LOGIN_CODES: Final = frozenset(
     {"unknown_error", "server_error", "temporarily_unavailable", "SERVER_UNAVAILABLE"}
@@ -48,15 +42,6 @@ class RequestParts(TypedDict, total=False):
     stream: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How often and how slowly a request is repeated: exponential, with full jitter, in seconds."""
-
-    attempts: int = 5
-    first: float = 0.5
-    longest: float = 30.0
-
-
 class SalesforceSession:
     """One authenticated HTTP session; not for use by several threads at once.
 
@@ -70,7 +55,7 @@ class SalesforceSession:
         *,
         api_version: str = "65.0",
         timeouts: Timeouts = Timeouts(),  # noqa: B008  frozen
-        backoff: Backoff = Backoff(),
+        backoff: Backoff = Backoff(),  # noqa: B008  frozen
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare a session; nothing is sent before the first request.
@@ -88,10 +73,8 @@ class SalesforceSession:
         self._login = login
         self._root = f"/services/data/v{api_version}/"
         self._http = GuardedSession(timeouts)
-        self._backoff = backoff
-        self._sleep = sleep
+        self._repetition = Repetition(backoff, sleep)
         self._salesforce: Salesforce | None = None
-        self._is_repeating = False
 
     def request(
         self, method: str, path: str, *, repeatable: bool, **parts: Unpack[RequestParts]
@@ -138,42 +121,15 @@ class SalesforceSession:
         Raises:
             OptOutSyncError: whatever the last attempt raised.
         """
-        return self._repeat(call, lambda error: isinstance(error, _WORTH_REPEATING))
+        return self._repetition.run(call, lambda error: isinstance(error, _WORTH_REPEATING))
 
     def _call(self, call: Callable[[], T], *, repeatable: bool) -> T:
-        return self._repeat(
+        return self._repetition.run(
             call,
             lambda error: (
                 isinstance(error, SalesforceUnavailableError) and (repeatable or not error.was_sent)
             ),
         )
-
-    def _repeat(self, call: Callable[[], T], is_worth_it: Callable[[BaseException], bool]) -> T:
-        if self._is_repeating:
-            return call()
-        self._is_repeating = True
-        try:
-            return self._retrying(is_worth_it)(call)
-        finally:
-            self._is_repeating = False
-
-    def _retrying(self, is_worth_it: Callable[[BaseException], bool]) -> Retrying:
-        return Retrying(
-            sleep=self._sleep,
-            stop=stop_after_attempt(self._backoff.attempts),
-            wait=self._pause,
-            retry=retry_if_exception(is_worth_it),
-            reraise=True,
-        )
-
-    def _pause(self, state: RetryCallState) -> float:
-        """Return seconds until the next attempt: jittered, and not sooner than asked for."""
-        backoff = self._backoff
-        jittered = wait_random_exponential(multiplier=backoff.first, max=backoff.longest)(state)
-        error = state.outcome.exception() if state.outcome else None
-        asked_for = getattr(error, "retry_after", None) or 0.0
-        log.info("Salesforce: attempt %d failed: %s", state.attempt_number, error)
-        return min(max(jittered, asked_for), backoff.longest)
 
     def _send(self, method: str, path: str, parts: RequestParts) -> requests.Response:
         response = self._send_once(method, path, parts)
@@ -230,9 +186,6 @@ class SalesforceSession:
             ) from error
         finally:
             self._http.hooks["response"] = []
-
-
-_WORTH_REPEATING: Final = (SalesforceUnavailableError, IncompleteJobError)
 
 
 def _stop_login_when_unavailable(response: requests.Response, **_: Any) -> requests.Response:
