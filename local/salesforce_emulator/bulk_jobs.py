@@ -87,6 +87,7 @@ class JobStore:
         with self._database.write() as connection:
             (number,) = self._database.next_numbers(connection, "750", 1)
             job_id = make_id("750", number)
+            self._delete_files(job_id)  # left by a job of the same Id before the org was restored
             connection.execute(
                 f"insert into job ({_COLUMNS})"  # noqa: S608
                 " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, null, 0)",
@@ -138,7 +139,10 @@ class JobStore:
         """Forget a job and its files."""
         with self._database.write() as connection:
             connection.execute("delete from job where id = ?", (job.id,))
-        for path in self._folder.glob(f"{job.id}.*"):
+        self._delete_files(job.id)
+
+    def _delete_files(self, job_id: str) -> None:
+        for path in self._folder.glob(f"{job_id}.*"):
             path.unlink(missing_ok=True)
 
     def file(self, job: Job, name: str) -> Path:

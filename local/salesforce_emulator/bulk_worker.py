@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from local.salesforce_emulator.bulk_jobs import TERMINAL, Job, JobStore
 from local.salesforce_emulator.bulk_progress import JobFailedError, JobStoppedError, Progress
+from local.salesforce_emulator.errors import SalesforceError
 from local.salesforce_emulator.ingest_run import run_ingest
 from local.salesforce_emulator.query_run import run_query
 
@@ -63,7 +64,10 @@ class Jobs:
             self._released.wait()
             if self._stopping.is_set():
                 return
-            self._run(job)
+            try:
+                self._run(job)
+            except SalesforceError:
+                log.warning("job %s vanished: the org was restored meanwhile", job.id)
 
     def _run(self, queued: Job) -> None:
         job = self.store.update(

@@ -152,6 +152,21 @@ def hold_jobs(org: Org, call: Call) -> Response:
     return call.answer({"status": "ok"})
 
 
+def snapshot(org: Org, call: Call) -> Response:
+    """``POST snapshot``: keep the org as it is now."""
+    org.snapshot()
+    return call.answer({"status": "ok"})
+
+
+def restore(org: Org, call: Call) -> Response:
+    """``POST restore``: the org as it was, without faults, counts and spent limits."""
+    try:
+        org.restore()
+    except FileNotFoundError as error:
+        raise _bad_request("no snapshot was made") from error
+    return call.answer({"status": "ok"})
+
+
 def _required(document: dict[str, Any], key: str, kind: type[Any]) -> Any:
     value = document.get(key)
     if not isinstance(value, kind):
@@ -180,4 +195,6 @@ ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("POST", "/limits", set_limits),
     ("DELETE", "/sessions", revoke_sessions),
     ("POST", "/jobs", hold_jobs),
+    ("POST", "/snapshot", snapshot),
+    ("POST", "/restore", restore),
 )

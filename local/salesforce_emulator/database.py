@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from local.salesforce_emulator.objects import STANDARD_OBJECTS, Field, ObjectType
@@ -39,6 +39,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.snapshot_path = path.with_name(path.name + "-snapshot")
         self._local = threading.local()
         self._lock = threading.Lock()
         self._writer = self._connect()
@@ -79,6 +80,22 @@ class Database:
             (count, prefix, count),
         ).fetchone()
         return range(first, first + count)
+
+    def snapshot(self) -> None:
+        """Copy everything aside, replacing an earlier copy."""
+        with self._lock, closing(sqlite3.connect(self.snapshot_path)) as copy:
+            self._writer.backup(copy)
+
+    def restore(self) -> None:
+        """Bring the copy back; everything since is lost.
+
+        Raises:
+            FileNotFoundError: no copy was made.
+        """
+        if not self.snapshot_path.exists():
+            raise FileNotFoundError(self.snapshot_path)
+        with self._lock, closing(sqlite3.connect(self.snapshot_path)) as copy:
+            copy.backup(self._writer)
 
     def close(self) -> None:
         """Write the log back into the file and close the writer."""

@@ -43,6 +43,10 @@ class Limits:
         with self._lock:
             self.allowed, self.used = allowed, used
 
+    def reset(self) -> None:
+        """Return to the allowance of a new org."""
+        self.set(allowed=_DAILY_API_REQUESTS, used=0)
+
     def header(self) -> str:
         """Return the value of ``Sforce-Limit-Info`` [recorded]."""
         return f"api-usage={self.used}/{self.allowed}"

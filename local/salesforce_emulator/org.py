@@ -43,6 +43,24 @@ class Org:
         self.cursors = Cursors()
         self.jobs = Jobs(self.database, self.schema, self.faults)
 
+    def snapshot(self) -> None:
+        """Copy records, fields, access and jobs aside."""
+        self.database.snapshot()
+
+    def restore(self) -> None:
+        """Bring the copy back and forget faults, cursors, counts and what limits were spent.
+
+        Raises:
+            FileNotFoundError: no copy was made.
+        """
+        self.jobs.hold(False)
+        self.database.restore()
+        self.schema.load()
+        self.faults.clear()
+        self.journal.reset()
+        self.limits.reset()
+        self.cursors.clear()
+
     def close(self) -> None:
         """Finish the job in hand and close the file."""
         self.jobs.close()

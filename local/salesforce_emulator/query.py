@@ -49,6 +49,11 @@ class Cursors:
             self._cursors[locator] = cursor
         return locator
 
+    def clear(self) -> None:
+        """Forget every cursor."""
+        with self._lock:
+            self._cursors.clear()
+
     def find(self, locator: str) -> Cursor | None:
         """Return the cursor, None when it is unknown or forgotten."""
         return self._cursors.get(locator)

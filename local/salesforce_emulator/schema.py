@@ -33,11 +33,14 @@ class Schema:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._objects = {each.name.lower(): each for each in STANDARD_OBJECTS}
+        self._objects: dict[str, ObjectType] = {}
         self._access: dict[tuple[str, str], FieldAccess] = {}
-        self._load()
+        self.load()
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Read custom fields and field-level security from the database."""
+        self._objects = {each.name.lower(): each for each in STANDARD_OBJECTS}
+        self._access = {}
         connection = self._database.read()
         for name, field, label in connection.execute("select * from custom_field"):
             self._add(self.object_type(name), _checkbox(field, label))

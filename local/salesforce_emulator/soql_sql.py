@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from local.salesforce_emulator.clock import now, to_bound
 from local.salesforce_emulator.errors import SalesforceError, not_emulated
-from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.schema import UnknownFieldError
 from local.salesforce_emulator.soql import (
     Comparison,
@@ -21,14 +17,13 @@ from local.salesforce_emulator.soql import (
     Negation,
     Query,
     Sort,
-    malformed,
 )
+from local.salesforce_emulator.soql_values import to_stored_value, unquote
 
 if TYPE_CHECKING:
     from local.salesforce_emulator.objects import Field, FieldType, ObjectType
     from local.salesforce_emulator.schema import Schema
 
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _KINDS: dict[FieldType, tuple[str, ...]] = {
     "boolean": ("TRUE", "FALSE"),
     "datetime": ("DATETIME", "DATE", "RELATIVE"),
@@ -139,7 +134,7 @@ class _Planner:
             raise SalesforceError(
                 400, "INVALID_QUERY_FILTER_OPERATOR", f"invalid operator on {field.type} field"
             )
-        self._values.append(_unquote(literal.text, kept="_%\\"))
+        self._values.append(unquote(literal.text, kept="_%\\"))
         return f"({field.sql} is not null and {field.sql} like ? escape '\\')"
 
     def _membership(self, membership: Membership) -> str:
@@ -180,7 +175,7 @@ class _Planner:
                 f"{_pointer(self._query, name)}value of filter criterion for field "
                 f"'{field.name}' must be of type {kind} and {quotes} enclosed in quotes",
             )  # [documented]
-        return _convert(field, literal)
+        return to_stored_value(field, literal)
 
     def _order(self) -> str:
         keys = [self._sort(sort) for sort in self._query.order]
@@ -203,52 +198,3 @@ class _Planner:
 def _collation(field: Field) -> str:
     """Text compares without case, Ids with it [documented]."""
     return "collate nocase" if field.type in _TEXT_TYPES else ""
-
-
-def _convert(field: Field, literal: Literal) -> object:
-    if literal.kind in ("TRUE", "FALSE"):
-        return int(literal.kind == "TRUE")
-    if literal.kind == "STRING":
-        return _text(field, _unquote(literal.text))
-    at = _moment(literal)
-    return at.date().isoformat() if field.type == "date" else to_bound(at)
-
-
-def _unquote(text: str, kept: str = "") -> str:
-    """Return the text of a string literal; escapes of the ``kept`` characters stay as they are."""
-    return re.sub(
-        r"\\(.)",
-        lambda match: match[0] if match[1] in kept else _ESCAPES.get(match[1], match[1]),
-        text[1:-1],
-    )
-
-
-def _text(field: Field, text: str) -> str:
-    if field.type not in ("id", "reference") or not text:
-        return text
-    full = to_18(text, "")
-    if full is None:  # [documented]
-        raise SalesforceError(400, "INVALID_QUERY_FILTER_OPERATOR", f"invalid ID field: {text}")
-    return full
-
-
-def _moment(literal: Literal) -> datetime:
-    if literal.kind == "RELATIVE":
-        return _midnight(now().date() - timedelta(days=_days_ago(literal.text.upper())))
-    try:
-        if literal.kind == "DATE":
-            return _midnight(date.fromisoformat(literal.text))
-        return datetime.fromisoformat(literal.text)
-    except ValueError as error:
-        raise malformed(f"unexpected token: {literal.text}") from error
-
-
-def _days_ago(word: str) -> int:
-    if word == "TODAY":
-        return 0
-    return 1 if word == "YESTERDAY" else int(word.partition(":")[2])
-
-
-def _midnight(day: date) -> datetime:
-    """Return the start of a day: in UTC here, in the user's zone in a real org [assumed]."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

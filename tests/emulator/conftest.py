@@ -21,7 +21,7 @@ def shared_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
 @pytest.fixture
 def emulator(shared_emulator: RunningEmulator) -> Iterator[RunningEmulator]:
     yield shared_emulator
-    shared_emulator.restore()
+    shared_emulator.reset()
 
 
 @pytest.fixture

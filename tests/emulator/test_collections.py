@@ -26,7 +26,7 @@ def records(ids: list[str], value: object = True, sobject: str = "Contact") -> l
     return [{"attributes": {"type": sobject}, "Id": each, OPT_OUT: value} for each in ids]
 
 
-def save(api: Api, body: list[object], *, all_or_none: bool = False):  # noqa: ANN201
+def save(api: Api, body: list[object], *, all_or_none: bool = False):
     document = {"allOrNone": all_or_none, "records": body}
     return api.call("PATCH", "composite/sobjects", json=document)
 

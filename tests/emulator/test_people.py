@@ -1,6 +1,6 @@
 import pytest
 
-from local.salesforce_emulator.testing import EmulatorError, RunningEmulator
+from local.salesforce_emulator.testing import Api, EmulatorError, RunningEmulator
 
 OPT_OUT = "HasOptedOutOfEmail"
 
@@ -83,7 +83,7 @@ def test_conversion_into_an_existing_contact_loses_the_opt_out(
 
 @pytest.mark.parametrize("unknown", ["003000000000001AAA", "a00000000000001AAA", "nonsense"])
 def test_orders_about_unknown_records_are_refused(emulator: RunningEmulator, unknown: str) -> None:
-    with pytest.raises(EmulatorError, match="INVALID_CROSS_REFERENCE_KEY|MALFORMED_ID"):
+    with pytest.raises(EmulatorError, match=r"INVALID_CROSS_REFERENCE_KEY|MALFORMED_ID"):
         emulator.delete(unknown)
 
 
@@ -94,3 +94,30 @@ def test_an_unknown_field_or_user_is_refused(
         emulator.edit(contacts[0], NoSuchField=1)
     with pytest.raises(EmulatorError, match="user must be one of"):
         emulator.edit(contacts[0], user="robot", Title="x")
+
+
+def test_reset_brings_back_records_fields_access_and_counts(
+    emulator: RunningEmulator, contacts: list[str]
+) -> None:
+    before = emulator.records("Contact")
+    emulator.edit(contacts[0], HasOptedOutOfEmail=not emulator.record(contacts[0])[OPT_OUT])
+    emulator.delete(contacts[1])
+    emulator.install_checkbox("Contact", "Sales_Opt_Out__c", "Sales Opt Out")
+    emulator.set_field_access("Contact", OPT_OUT, readable=False, updateable=False)
+    emulator.add_fault(status=500, times=100)
+    emulator.reset()
+    assert emulator.records("Contact") == before
+    api = Api(emulator)
+    assert api.query(f"SELECT {OPT_OUT} FROM Contact LIMIT 1").status_code == 200
+    assert api.query("SELECT Sales_Opt_Out__c FROM Contact LIMIT 1").status_code == 400
+
+
+def test_restore_undoes_restrictions_but_keeps_the_records(
+    emulator: RunningEmulator, contacts: list[str]
+) -> None:
+    emulator.edit(contacts[0], Title="Kept")
+    emulator.set_field_access("Contact", OPT_OUT, readable=False, updateable=False)
+    emulator.set_limits(daily_api_requests=0)
+    emulator.restore()
+    assert emulator.record(contacts[0])["Title"] == "Kept"
+    assert Api(emulator).query(f"SELECT {OPT_OUT} FROM Contact LIMIT 1").status_code == 200

@@ -11,7 +11,8 @@ from local.salesforce_emulator.testing import Api, RunningEmulator, Size, runnin
 def test_a_query_answers_records_in_the_recorded_shape(emulator: RunningEmulator, api: Api) -> None:
     first = emulator.records("Contact")[0]
     response = api.query(
-        f"SELECT id, email, hasoptedoutofemail, SystemModstamp FROM contact WHERE Id = '{first['Id']}'"
+        "SELECT id, email, hasoptedoutofemail, SystemModstamp FROM contact "
+        f"WHERE Id = '{first['Id']}'"
     )
     assert response.headers["Content-Type"] == "application/json;charset=UTF-8"
     assert response.json() == {

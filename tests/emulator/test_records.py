@@ -18,7 +18,7 @@ def contact(emulator: RunningEmulator) -> dict[str, object]:
     return next(each for each in emulator.records("Contact") if not each["IsDeleted"])
 
 
-def patch(api: Api, record_id: object, values: dict[str, object], **headers: str):  # noqa: ANN201
+def patch(api: Api, record_id: object, values: dict[str, object], **headers: str):
     sobject = "Lead" if str(record_id).startswith("00Q") else "Contact"
     return api.call("PATCH", f"sobjects/{sobject}/{record_id}", json=values, headers=headers)
 

@@ -1,0 +1,212 @@
+"""A started emulator as tests see it: addresses, logins, and the control API as methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from local.salesforce_emulator.connection import (
+    API_VERSION,
+    DEFAULT_CLIENT_ID,
+    DEFAULT_CLIENT_SECRET,
+    connection_json,
+)
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class EmulatorError(Exception):
+    """The emulator did not start, or the control API refused an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEmulator:
+    """A started emulator: where it is, how to log in, and its control API as methods."""
+
+    process: subprocess.Popen[bytes]
+    http_port: int
+    tls_port: int
+    folder: Path
+    api_version: str = API_VERSION
+    client_id: str = DEFAULT_CLIENT_ID
+    client_secret: str = DEFAULT_CLIENT_SECRET
+
+    @property
+    def http_url(self) -> str:
+        """The plain HTTP root, without a slash at the end."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def tls_url(self) -> str:
+        """The TLS root, without a slash at the end."""
+        return f"https://127.0.0.1:{self.tls_port}"
+
+    @property
+    def data_url(self) -> str:
+        """The root of the REST resources over plain HTTP."""
+        return f"{self.http_url}/services/data/v{self.api_version}"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.folder / "salesforce.db"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """The value for REQUESTS_CA_BUNDLE."""
+        return self.folder / "ca-bundle.pem"
+
+    @property
+    def login_domain(self) -> str:
+        """The ``domain`` for simple-salesforce, with client id and secret as consumer key pair."""
+        return f"127.0.0.1:{self.tls_port}/login?x="
+
+    @property
+    def airflow_connection(self) -> str:
+        """The Airflow Connection, as JSON for an AIRFLOW_CONN_... variable."""
+        return connection_json(self.client_id, self.client_secret, self.tls_port)
+
+    def log_in(self) -> str:
+        """Return a fresh access token."""
+        response = requests.post(
+            f"{self.http_url}/services/oauth2/token",
+            data={"grant_type": "client_credentials"},
+            auth=(self.client_id, self.client_secret),
+            timeout=10,
+        )
+        response.raise_for_status()
+        return str(response.json()["access_token"])
+
+    def control(self, method: str, path: str, document: object = None) -> dict[str, Any]:
+        """Send an order to the control API and return its answer.
+
+        Raises:
+            EmulatorError: it was refused.
+        """
+        url = f"{self.http_url}/__emulator__/{path}"
+        response = requests.request(method, url, json=document, timeout=30)
+        if not response.ok:
+            raise EmulatorError(f"{method} {path}: {response.status_code} {response.text}")
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def records(self, sobject: str) -> list[dict[str, Any]]:
+        """Return every record of an object, all columns, deleted ones too, ordered by Id."""
+        found: list[dict[str, Any]] = self.control("GET", f"records/{sobject}")["records"]
+        return found
+
+    def record(self, record_id: str) -> dict[str, Any]:
+        """Return one Contact or Lead."""
+        sobject = "Lead" if record_id.startswith("00Q") else "Contact"
+        return next(each for each in self.records(sobject) if each["Id"] == record_id)
+
+    def edit(self, record_id: str, user: str = "human", **fields: object) -> None:
+        """Change fields of a record as a person in Salesforce."""
+        edits = [{"id": record_id, "fields": fields}]
+        self.control("POST", "edit", {"edits": edits, "user": user})
+
+    def set_field_access(
+        self, sobject: str, field: str, *, readable: bool, updateable: bool
+    ) -> None:
+        """Set the field-level security of a field."""
+        document = {
+            "object": sobject, "field": field, "readable": readable, "updateable": updateable,
+        }  # fmt: skip
+        self.control("POST", "field-access", document)
+
+    def install_checkbox(self, sobject: str, name: str, label: str) -> None:
+        """Install a custom checkbox."""
+        document = {"object": sobject, "name": name, "label": label}
+        self.control("POST", "custom-field", document)
+
+    def convert_lead(self, lead: str, contact: str | None = None) -> str:
+        """Convert a Lead; returns the Contact's Id."""
+        document = {"lead": lead, "contact": contact}
+        return str(self.control("POST", "convert-lead", document)["contact"])
+
+    def merge(self, winner: str, losers: Sequence[str]) -> None:
+        """Merge records."""
+        self.control("POST", "merge", {"winner": winner, "losers": list(losers)})
+
+    def delete(self, *ids: str) -> None:
+        """Move records to the recycle bin."""
+        self.control("POST", "delete", {"ids": list(ids)})
+
+    def undelete(self, *ids: str) -> None:
+        """Take records out of the recycle bin."""
+        self.control("POST", "undelete", {"ids": list(ids)})
+
+    def add_fault(self, **fault: Any) -> None:
+        """Order a fault: ``method``, ``path_contains``, ``status`` or ``action``, ``times``, ..."""
+        self.control("POST", "faults", fault)
+
+    def clear_faults(self) -> None:
+        """Withdraw every fault."""
+        self.control("DELETE", "faults")
+
+    def revoke_sessions(self) -> None:
+        """End every session."""
+        self.control("DELETE", "sessions")
+
+    def hold_jobs(self, held: bool) -> None:
+        """Keep bulk jobs in their queue, or let them go."""
+        self.control("POST", "jobs", {"hold": held})
+
+    def set_limits(self, *, daily_api_requests: int = 100_000, used: int = 0) -> None:
+        """Set the daily allowance of API requests."""
+        self.control("POST", "limits", {"daily_api_requests": daily_api_requests, "used": used})
+
+    def request_counts(self) -> Mapping[str, int]:
+        """Return requests by "METHOD path-template" since the start or the last reset."""
+        counts: dict[str, int] = self.control("GET", "requests")["counts"]
+        return counts
+
+    def reset_requests(self) -> None:
+        """Forget the counted requests."""
+        self.control("DELETE", "requests")
+
+    def restore(self) -> None:
+        """Undo faults, limits, held jobs and restricted standard fields; records stay changed."""
+        self.clear_faults()
+        self.set_limits()
+        self.hold_jobs(False)
+        for sobject in ("Contact", "Lead"):
+            self.set_field_access(sobject, "HasOptedOutOfEmail", readable=True, updateable=True)
+        self.reset_requests()
+
+    def snapshot(self) -> None:
+        """Keep the org as it is now, for ``reset``."""
+        self.control("POST", "snapshot")
+
+    def reset(self) -> None:
+        """Bring back the org of the last ``snapshot``: records, fields, access and jobs.
+
+        Faults, counts and spent limits are gone too; sessions stay.
+        """
+        self.control("POST", "restore")
+
+
+class Api:
+    """A logged-in session which speaks raw HTTP, without a client library in between."""
+
+    def __init__(self, emulator: RunningEmulator) -> None:
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {emulator.log_in()}"
+        self._root = emulator.data_url
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Send a request to a path below ``/services/data/vXX.0/``."""
+        return self.session.request(method, f"{self._root}/{path}", timeout=30, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """Send a GET."""
+        return self.call("GET", path, **options)
+
+    def query(self, soql: str, **options: Any) -> requests.Response:
+        """Send a query; returns its first page."""
+        return self.get("query", params={"q": soql}, **options)
