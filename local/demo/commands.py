@@ -57,10 +57,9 @@ def run_night(config: Config) -> int:
         runs = night.run_night(airflow, _wait)
         failures = night.describe_failures(airflow, runs, config)
         step.result = "red" if failures else "green"
-    agreement = check_agreement(addresses.store, Emulator(addresses.emulator))
-    tell_night(console, addresses.store, [run.id for run in runs], agreement)
-    for failure in failures:
-        console.say(f"\n!! {failure}")
+    emulator = Emulator(addresses.emulator)
+    agreement = check_agreement(addresses.store, emulator)
+    tell_night(console, addresses.store, emulator, runs, failures, agreement)
     return 1 if failures else 0
 
 

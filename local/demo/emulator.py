@@ -25,6 +25,14 @@ class Emulator:
         records: list[dict[str, Any]] = self._call("GET", f"records/{object_name}")["records"]
         return records
 
+    def names(self) -> dict[str, str]:
+        """Return the name of every Contact and Lead by Id."""
+        return {
+            record["Id"]: record["Name"]
+            for object_name in ("Contact", "Lead")
+            for record in self.records(object_name)
+        }
+
     def edit(self, fields_by_id: Mapping[str, Mapping[str, object]]) -> None:
         """Change records as a human user does."""
         edits = [{"id": record_id, "fields": fields} for record_id, fields in fields_by_id.items()]

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from include.store.database import connect, transaction
 from local import postgres
 from local.demo import DemoError, databases, night, summary
 from local.demo.agreement import Agreement, check_agreement
-from local.demo.airflow_api import COMPONENTS, AirflowApi
+from local.demo.airflow_api import COMPONENTS, AirflowApi, DagRun
 from local.demo.airflow_env import airflow_environment
 from local.demo.config import ROOT, Config, published
 from local.demo.console import Console
@@ -229,24 +229,33 @@ def _one_night(demo: Demo, *, is_brief: bool) -> bool:
         failures = night.describe_failures(demo.airflow, runs, demo.config)
         step.result = "failed" if failures else "done"
     agreement = check_agreement(demo.databases.store, demo.emulator)
-    complaints = [*failures, *_complaints(demo, agreement)]
-    tell_night(demo.console, demo.databases.store, [run.id for run in runs], agreement)
+    tell_night(demo.console, demo.databases.store, demo.emulator, runs, failures, agreement)
+    complaints = _complaints(demo, agreement)
     for complaint in complaints:
         demo.console.say(f"\n!! {complaint}")
     if not is_brief:
         _tell_what_next(demo)
-    return not complaints
+    return not failures and not complaints
 
 
-def tell_night(console: Console, store_url: str, run_ids: list[str], agreement: Agreement) -> None:
+def tell_night(
+    console: Console,
+    store_url: str,
+    emulator: Emulator,
+    runs: Sequence[DagRun],
+    failures: Sequence[str],
+    agreement: Agreement,
+) -> None:
     """Print the summary of the night that these Airflow runs were."""
-    told = night.night_to_tell(store_url, run_ids)
-    if told is None:
-        console.say("\nThe night ended before the sync could open it.")
-        return
-    earlier = night.last_that_decided(store_url, told.id)
+    told = summary.Told(
+        night=night.night_to_tell(store_url, [run.id for run in runs]),
+        earlier=night.last_that_decided(store_url),
+        agreement=agreement,
+        failures=failures,
+        names=emulator.names(),
+    )
     console.say()
-    for line in summary.night_summary(told, earlier, agreement):
+    for line in summary.night_summary(told):
         console.say(line)
 
 

@@ -80,6 +80,7 @@ class Example:
 
     code: str
     person_id: int
+    object: str
     record_id: str
     reason: str
 
@@ -101,7 +102,11 @@ class Night:
         return sum(row.people for row in self.decided)
 
 
-_TOLD_FIRST = ("UNSUBSCRIBED_IN_STORE", "OPTED_OUT_IN_SALESFORCE", "CLEARED_IN_SALESFORCE_ONLY")
+_TOLD_FIRST = {
+    "UNSUBSCRIBED_IN_STORE": 1,
+    "OPTED_OUT_IN_SALESFORCE": 2,
+    "CLEARED_IN_SALESFORCE_ONLY": 3,
+}
 
 
 def night_to_tell(store_url: str, airflow_run_ids: Sequence[str]) -> Night | None:
@@ -120,13 +125,9 @@ def night_to_tell(store_url: str, airflow_run_ids: Sequence[str]) -> Night | Non
     return read_night(store_url, ids[0][0]) if ids else None
 
 
-def last_that_decided(store_url: str, before: int) -> Night | None:
-    """Return the newest run before this one that decided something."""
-    [(run_id,)] = _query(
-        store_url,
-        "SELECT max(sync_run_id) FROM opt_out_sync.merge_audit WHERE sync_run_id < %s",
-        (before,),
-    )
+def last_that_decided(store_url: str) -> Night | None:
+    """Return the newest run that decided something."""
+    [(run_id,)] = _query(store_url, "SELECT max(sync_run_id) FROM opt_out_sync.merge_audit")
     return None if run_id is None else read_night(store_url, run_id)
 
 
@@ -147,7 +148,7 @@ def read_night(store_url: str, run_id: int) -> Night:
     )
     examples = _query(
         store_url,
-        "SELECT DISTINCT ON (code) code, person_id, record_id, reason"
+        "SELECT DISTINCT ON (code) code, person_id, object, record_id, reason"
         " FROM opt_out_sync.merge_audit WHERE sync_run_id = %s"
         " AND (target_store IS NOT NULL OR target_salesforce IS NOT NULL)"
         " ORDER BY code, person_id",
@@ -160,7 +161,7 @@ def read_night(store_url: str, run_id: int) -> Night:
         seconds=float(seconds),
         decided=[Decided(*row) for row in decided],
         examples=sorted(
-            (Example(*row) for row in examples), key=lambda each: each.code not in _TOLD_FIRST
+            (Example(*row) for row in examples), key=lambda each: _TOLD_FIRST.get(each.code, 9)
         )[:3],
     )
 

@@ -1,7 +1,8 @@
 """The page a person reads when the night is over."""
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from local.demo.agreement import Agreement
 from local.demo.config import Config
@@ -27,20 +28,42 @@ MEANINGS: Mapping[str, str] = {
 }
 
 
-def night_summary(night: Night, earlier: Night | None, agreement: Agreement) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a summary is about.
+
+    Attributes:
+        night: the run of the sync; None where it ended before the sync could open one.
+        earlier: the last run before it that decided something, to be shown if this one did not.
+        agreement: what a look at both sides found afterwards.
+        failures: why tasks failed, in words.
+        names: names of Salesforce records by Id.
+    """
+
+    night: Night | None
+    earlier: Night | None
+    agreement: Agreement
+    failures: Sequence[str]
+    names: Mapping[str, str]
+
+
+def night_summary(told: Told) -> Iterator[str]:
     """Tell what the night decided; where it had nothing to decide, what the last one did."""
     yield _RULE
-    yield from _headline(night, agreement)
-    told = night if night.decided or earlier is None else earlier
-    if told is not night:
+    yield from _headline(told)
+    shown = told.night
+    if shown is None or not shown.decided:
+        shown = told.earlier
+        if shown is None:
+            return
         yield ""
-        yield f"The last night with work was run {told.id}:"
+        yield f"The last night with work was run {shown.id}:"
     yield ""
-    yield from _table(told)
-    if told.examples:
+    yield from _table(shown)
+    if shown.examples:
         yield ""
-        yield "Three of them, in the sync's own words (every decision has such a sentence):"
-        yield from _examples(told)
+        yield "Some of them, in the sync's own words (every decision has such a sentence):"
+        yield from _examples(shown, told.names)
 
 
 def check_sentence(agreement: Agreement) -> str:
@@ -79,18 +102,27 @@ def what_to_try(person_id: int, record_id: str) -> Iterator[str]:
     yield f"   (and back again: {_COMMAND} show Lead)"
 
 
-def _headline(night: Night, agreement: Agreement) -> Iterator[str]:
+def _headline(told: Told) -> Iterator[str]:
+    for failure in told.failures:
+        yield f"The night is red. {failure}"
+    if told.night is not None:
+        yield from _outcome(told.night, is_red=bool(told.failures))
+    yield check_sentence(told.agreement)
+
+
+def _outcome(night: Night, *, is_red: bool) -> Iterator[str]:
     if night.state != "closed":
         yield f"Run {night.id} is {night.state}: {night.reason or 'see its tasks in Airflow.'}"
-    elif not night.decided:
-        yield f"Run {night.id} found nothing to do: both sides were in agreement."
-    else:
+    elif night.decided:
+        to_store, to_salesforce = _people(night, _writes_store), _people(night, _writes_salesforce)
         yield (
-            f"Run {night.id} took {night.seconds:.0f} s. {_people(night, _writes_store)} opt-outs "
-            f"went to the store, {_people(night, _writes_salesforce)} to Salesforce; none was "
-            "taken back."
+            f"Run {night.id} took {night.seconds:.0f} s. Opt-outs written to the store: "
+            f"{to_store}, to Salesforce: {to_salesforce}. None was taken back."
         )
-    yield check_sentence(agreement)
+    elif is_red:
+        yield f"Run {night.id} found nothing to do in what it could read."
+    else:
+        yield f"Run {night.id} found nothing to do: both sides were in agreement."
 
 
 def _people(night: Night, written: Callable[[Decided], bool]) -> int:
@@ -124,9 +156,10 @@ def _writes_salesforce(row: Decided) -> bool:
     return row.target_salesforce is not None
 
 
-def _examples(night: Night) -> Iterator[str]:
+def _examples(night: Night, names: Mapping[str, str]) -> Iterator[str]:
     for example in night.examples:
-        yield f"  person {example.person_id}, {example.record_id}"
+        name = names.get(example.record_id, "unknown")
+        yield f"  {name}: {example.object} {example.record_id}, person {example.person_id}"
         yield from textwrap.wrap(
             f"“{example.reason}”", 76, initial_indent="    ", subsequent_indent="     "
         )

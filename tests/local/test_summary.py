@@ -4,7 +4,14 @@ from include.domain.conflicts import Code
 from local.demo.agreement import Agreement
 from local.demo.config import Config
 from local.demo.night import Decided, Example, Night
-from local.demo.summary import MEANINGS, check_sentence, night_summary, what_to_try, where_to_look
+from local.demo.summary import (
+    MEANINGS,
+    Told,
+    check_sentence,
+    night_summary,
+    what_to_try,
+    where_to_look,
+)
 
 AGREEMENT = Agreement(compared=4290, opted_out=380, differing=[])
 NIGHT = Night(
@@ -17,22 +24,23 @@ NIGHT = Night(
         Decided("UNSUBSCRIBED_IN_STORE", None, True, 41),
         Decided("BOTH_OPTED_OUT", None, None, 9),
     ],
-    examples=[Example("UNSUBSCRIBED_IN_STORE", 7, "0035g00000AAAAAAAA", "The person said no.")],
+    examples=[Example("UNSUBSCRIBED_IN_STORE", 7, "Contact", "003A", "The person said no.")],
 )
 QUIET = Night(id=2, state="closed", reason=None, seconds=3, decided=[], examples=[])
 
 
-def text(night: Night, earlier: Night | None = None) -> str:
-    return "\n".join(night_summary(night, earlier, AGREEMENT))
+def text(night: Night | None, earlier: Night | None = None, *failures: str) -> str:
+    names = {"003A": "Zoë Müller"}
+    return "\n".join(night_summary(Told(night, earlier, AGREEMENT, failures, names)))
 
 
 def test_a_night_is_told_by_code_and_direction_with_its_sentences():
     told = text(NIGHT)
-    assert "23 opt-outs went to the store, 41 to Salesforce" in told
+    assert "Opt-outs written to the store: 23, to Salesforce: 41. None was taken back." in told
     assert "    23  store       OPTED_OUT_IN_SALESFORCE" in told
     assert "    41  Salesforce  UNSUBSCRIBED_IN_STORE" in told
     assert "     9  -           BOTH_OPTED_OUT" in told
-    assert "person 7, 0035g00000AAAAAAAA" in told
+    assert "Zoë Müller: Contact 003A, person 7" in told
     assert "“The person said no.”" in told
 
 
@@ -52,6 +60,18 @@ def test_a_night_that_did_not_close_says_why():
     told = text(stopped, NIGHT)
     assert "Run 3 is failed: Salesforce did not answer." in told
     assert "in agreement" not in told
+
+
+def test_a_red_night_says_why_and_does_not_claim_agreement():
+    told = text(QUIET, None, "report failed: the field of Lead cannot be read.")
+    assert "The night is red. report failed: the field of Lead cannot be read." in told
+    assert "in agreement" not in told
+
+
+def test_a_night_that_never_opened_still_has_its_failure():
+    assert "The night is red. preflight failed: no login." in text(
+        None, None, "preflight failed: no login."
+    )
 
 
 def test_agreement_is_said_as_it_is():
