@@ -15,7 +15,7 @@ def now() -> datetime:
 
 def to_stored(at: datetime) -> str:
     """Return the text kept in the database, which sorts by time and is the bulk CSV form."""
-    return at.astimezone(UTC).strftime(_FORMAT)
+    return at.astimezone(UTC).isoformat(timespec="seconds")[:19] + ".000Z"
 
 
 def to_bound(at: datetime) -> str:

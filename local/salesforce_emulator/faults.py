@@ -11,6 +11,13 @@ from local.salesforce_emulator.errors import RowError, SalesforceError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_MESSAGES = {  # [captured]
+    "UNABLE_TO_LOCK_ROW": "unable to obtain exclusive access to this record or 1 records: {}",
+    "ENTITY_IS_DELETED": "entity is deleted",
+    "CANNOT_UPDATE_CONVERTED_LEAD": "cannot reference converted lead",
+    "INVALID_CROSS_REFERENCE_KEY": "invalid cross reference id",
+}
+
 ACTIONS = ("status", "reset", "reset_after", "expire_session", "row_error", "truncate")
 
 
@@ -28,7 +35,7 @@ class Fault:
     status: int = 500
     body: Any = None
     code: str = "UNABLE_TO_LOCK_ROW"
-    message: str = "unable to obtain exclusive access to this record"
+    message: str = ""
     record_ids: frozenset[str] = field(default_factory=frozenset)
     times: int = 1
     after: int = 0
@@ -97,7 +104,7 @@ class Faults:
         with self._lock:
             for fault in self._faults:
                 if _waits_for(fault, method, path, record_id) and self._take(fault):
-                    return RowError(fault.code, fault.message)
+                    return RowError(fault.code, fault.message or _message(fault.code, record_id))
         return None
 
     def _take(self, fault: Fault) -> bool:
@@ -105,6 +112,10 @@ class Faults:
         if fault.times <= 0:
             self._faults.remove(fault)
         return hit
+
+
+def _message(code: str, record_id: str) -> str:
+    return _MESSAGES.get(code, code).format(record_id)
 
 
 def _waits_for(fault: Fault, method: str, path: str, record_id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _CHECKSUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -12,11 +13,12 @@ _POD = "Hs0"
 
 def checksum(id15: str) -> str:
     """Return the three characters which make a 15-character Id safe where case is ignored."""
-    groups = (id15[0:5], id15[5:10], id15[10:15])
-    return "".join(
-        _CHECKSUM[sum(1 << bit for bit, letter in enumerate(group) if "A" <= letter <= "Z")]
-        for group in groups
-    )
+    return _letter(id15[0:5]) + _letter(id15[5:10]) + _letter(id15[10:15])
+
+
+@lru_cache(maxsize=1 << 16)
+def _letter(group: str) -> str:
+    return _CHECKSUM[sum(1 << bit for bit, letter in enumerate(group) if "A" <= letter <= "Z")]
 
 
 def to_18(value: object, prefix: str) -> str | None:
@@ -32,9 +34,15 @@ def to_18(value: object, prefix: str) -> str | None:
 
 def make_id(prefix: str, number: int) -> str:
     """Return the 18-character Id number ``number`` of an object, ascending as text."""
+    high, low = divmod(number, 62**3)
+    id15 = prefix + _POD + _digits(high, 6) + _digits(low, 3)
+    return id15 + checksum(id15)
+
+
+@lru_cache(maxsize=1 << 18)
+def _digits(number: int, count: int) -> str:
     digits = []
-    for _ in range(9):
+    for _ in range(count):
         number, digit = divmod(number, 62)
         digits.append(_DIGITS[digit])
-    id15 = prefix + _POD + "".join(reversed(digits))
-    return id15 + checksum(id15)
+    return "".join(reversed(digits))

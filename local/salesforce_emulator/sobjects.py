@@ -14,6 +14,7 @@ from local.salesforce_emulator.errors import (
     SalesforceError,
     malformed_id,
     no_such_column,
+    not_emulated,
     not_found,
 )
 from local.salesforce_emulator.ids import to_18
@@ -35,6 +36,8 @@ _GONE = {DELETED.code, UNKNOWN.code}
 
 def read_record(org: Org, call: Call) -> Response:
     """``GET sobjects/{X}/{id}``, with ``fields=A,B`` or every visible field."""
+    if "if-modified-since" in call.headers:
+        raise not_emulated("If-Modified-Since")
     object_type = org.schema.object_type(call.params["object"])
     record_id = _record_id(object_type, call.params["id"])
     fields = _wanted(org.schema, object_type, call.query.get("fields"))

@@ -108,7 +108,14 @@ def test_rows_of_a_collection_can_be_refused(
     body = [{"attributes": {"type": "Contact"}, "Id": each, OPT_OUT: True} for each in contacts[:3]]
     results = api.call("PATCH", "composite/sobjects", json={"records": body}).json()
     assert [each["success"] for each in results] == [False, False, True]
-    assert results[0]["errors"][0]["statusCode"] == "UNABLE_TO_LOCK_ROW"
+    assert results[0]["errors"] == [
+        {
+            "statusCode": "UNABLE_TO_LOCK_ROW",
+            "message": "unable to obtain exclusive access to this record or 1 records: "
+            + contacts[0],
+            "fields": [],
+        }
+    ]
 
 
 def test_chosen_records_can_be_refused_in_a_single_patch(

@@ -119,3 +119,5 @@ def test_seeded_people_are_realistic(emulator: RunningEmulator) -> None:
     assert all(email.endswith(("@example.com", "@example.org")) for email in emails)
     assert any(not contact["LastName"].isascii() for contact in contacts)
     assert len(emails) < len(contacts)
+    assert all("2021" <= each["CreatedDate"][:4] <= "2025" for each in contacts)
+    assert all(each["CreatedDate"] <= each["LastModifiedDate"] < "2026" for each in contacts)

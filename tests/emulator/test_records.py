@@ -73,6 +73,11 @@ def test_an_id_with_a_wrong_checksum_is_refused_as_recorded(api: Api) -> None:
     ]
 
 
+def test_a_condition_on_reading_is_said_to_be_missing(api: Api, contact: dict[str, object]) -> None:
+    headers = {"If-Modified-Since": "Wed, 14 Apr 2021 10:13:06 GMT"}
+    assert api.get(f"sobjects/Contact/{contact['Id']}", headers=headers).status_code == 501
+
+
 def test_an_unknown_record_is_not_found(api: Api) -> None:
     read = api.get(f"sobjects/Contact/{UNKNOWN_ID}")
     assert read.status_code == 404
