@@ -45,6 +45,17 @@ def test_a_result_reads_back_whatever_its_quotes_line_ends_and_mark(
     assert list(zip(*(table[name].to_pylist() for name in TYPES), strict=True)) == rows
 
 
+def test_line_breaks_in_values_are_kept_also_where_the_parser_cuts_a_long_file(file: Path) -> None:
+    """Arrow reads a megabyte at a time and would cut between rows that are none."""
+    rows = [(f"id-{number}", "first\n\nlast\n" * 20, True) for number in range(20_000)]
+    file.write_bytes(rendered(rows, "\n"))
+
+    table = read_csv(file, TYPES)
+
+    assert table["Id"].to_pylist() == [row[0] for row in rows]
+    assert set(table["sf__Error"].to_pylist()) == {rows[0][1]}
+
+
 def test_an_empty_value_is_null(file: Path) -> None:
     file.write_bytes(b'"Id","sf__Error","Flag"\n"a","",""\n')
 

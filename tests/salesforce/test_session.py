@@ -171,6 +171,7 @@ def test_a_body_that_is_not_json_is_no_answer_and_is_not_quoted() -> None:
         salesforce.session.json("GET", "limits", repeatable=True)
 
     assert "ann@example.com" not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__suppress_context__, "the decoder's error holds the body"
 
 
 @pytest.mark.parametrize(
