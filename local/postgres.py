@@ -97,9 +97,7 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None) -> Server:
     handle = PostgresServer(data_dir, cleanup_mode=None)
     with _locked(data_dir):
         handle.ensure_pgdata_inited()  # creates the folder's content, repairs its owner
-        if _postmaster(data_dir) is None:
-            _launch(handle, dict(settings or {}))
-        return _wait_until_ready(data_dir)
+        return _run(handle, dict(settings or {}))
 
 
 def stop(data_dir: Path) -> None:
@@ -153,14 +151,16 @@ def _pg_ctl(handle: PostgresServer, *arguments: str) -> None:
     )
 
 
-def _wait_until_ready(data_dir: Path) -> Server:
+def _run(handle: PostgresServer, settings: dict[str, str]) -> Server:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        server = _read_server(data_dir)
+        if _postmaster(handle.pgdata) is None:  # asked each time: one just killed may still be seen
+            _launch(handle, settings)
+        server = _read_server(handle.pgdata)
         if server is not None and _accepts_connections(server):
             return server
         time.sleep(0.1)
-    raise TimeoutError(f"PostgreSQL did not start within {START_SECONDS} s: see {data_dir}/log")
+    raise TimeoutError(f"PostgreSQL did not start within {START_SECONDS} s: see {handle.log}")
 
 
 def _read_server(data_dir: Path) -> Server | None:
@@ -193,7 +193,7 @@ def _stop(data_dir: Path) -> None:
     family = [postmaster, *postmaster.children(recursive=True)]
     handle = PostgresServer(data_dir, cleanup_mode=None)
     try:
-        _pg_ctl(handle, "-w", "-m", "fast", "-t", str(STOP_SECONDS), "-D", str(data_dir), "stop")
+        _pg_ctl(handle, "-W", "-m", "fast", "-D", str(data_dir), "stop")
     except subprocess.CalledProcessError:
         postmaster.kill()
     _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)

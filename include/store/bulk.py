@@ -18,9 +18,37 @@ from sqlalchemy import Connection, CursorResult, Engine, text
 from upath import UPath
 
 from include.store.database import libpq_uri
-from include.store.errors import database_errors
+from include.store.errors import StoreUnavailableError, database_errors
 
 ROWS_PER_COPY = 200_000
+
+
+class Rows:
+    """The rows of one query, sent as they are asked for; to be read once."""
+
+    def __init__(self, reader: pa.RecordBatchReader) -> None:
+        self._reader = reader
+        self.schema = reader.schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Yield batches.
+
+        Raises:
+            StoreUnavailableError: the server broke off.
+        """
+        while True:
+            try:
+                batch = self._reader.read_next_batch()
+            except StopIteration:
+                return
+            except OSError:
+                # Arrow's stream has no SQLSTATE, only the server's text, which may name values.
+                raise StoreUnavailableError("the database broke off while sending rows") from None
+            yield batch
+
+    def table(self) -> pa.Table:
+        """All rows at once."""
+        return pa.Table.from_batches(list(self), self.schema)
 
 
 class Snapshot:
@@ -29,10 +57,10 @@ class Snapshot:
     def __init__(self, cursor: adbc.Cursor) -> None:
         self._cursor = cursor
 
-    def read(self, folder: Path, name: str) -> pa.RecordBatchReader:
-        """Stream the rows of `folder/queries/name.sql`; read it before asking again."""
+    def read(self, folder: Path, name: str) -> Rows:
+        """Ask for the rows of `folder/queries/name.sql`; read them before asking again."""
         self._cursor.execute((folder / "queries" / f"{name}.sql").read_text(encoding="utf-8"))
-        return self._cursor.fetch_record_batch()
+        return Rows(self._cursor.fetch_record_batch())
 
 
 @contextmanager
@@ -55,9 +83,9 @@ def snapshot(engine: Engine, parameters: Mapping[str, str]) -> Iterator[Snapshot
         yield Snapshot(cursor)
 
 
-def to_pandas(rows: pa.RecordBatchReader) -> pd.DataFrame:
+def to_pandas(rows: Rows) -> pd.DataFrame:
     """All rows as an Arrow-backed frame: nulls stay nulls, booleans stay booleans."""
-    frame: pd.DataFrame = rows.read_all().to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = rows.table().to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 
 
@@ -93,7 +121,8 @@ def staged(
     rows = _to_arrow(frame, schema)
     connection.execute(text(f"CREATE TEMPORARY TABLE {name} ({columns}) ON COMMIT DROP"))
     _copy(connection, name, rows)
-    connection.execute(text(f"ANALYZE {name}"))
+    # One column is enough for the planner to know how many rows there are.
+    connection.execute(text(f"ANALYZE {name} ({schema.names[0]})"))
     yield
     connection.execute(text(f"DROP TABLE {name}"))
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, Engine
 from upath import UPath
 
-from include.store.bulk import fetch_frame, snapshot, staged, write_parquet
+from include.store.bulk import Rows, fetch_frame, snapshot, staged, write_parquet
 from include.store.database import sql_file
 from include.store.errors import database_errors
 
@@ -56,7 +56,7 @@ def extract_people(
     """
     parameters = {"scopes": ",".join(scopes), "with_bounces": str(with_bounces).lower()}
     with database_errors(), snapshot(engine, parameters) as database:
-        excluded: int = database.read(HERE, "out_of_scope").read_all()["acts"][0].as_py()
+        excluded: int = database.read(HERE, "out_of_scope").table()["acts"][0].as_py()
         rows = database.read(HERE, "people")
         tally = _Tally(rows)
         write_parquet(iter(tally), rows.schema, destination)
@@ -109,7 +109,7 @@ def read_states(
 class _Tally:
     """Counts people while their batches pass by."""
 
-    def __init__(self, rows: pa.RecordBatchReader) -> None:
+    def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self.people = 0
         self.opted_out = 0

@@ -73,7 +73,7 @@ SELECT w.person_id, w.attempted_at, 'write', w.side, coalesce(w.code, w.outcome)
        concat(CASE w.side WHEN 'store' THEN 'Store, for ' ELSE 'Salesforce ' END,
               w.object, ' ', w.record_id, ' ', w.field, ' := ',
               CASE WHEN w.target THEN 'opted out' ELSE 'not opted out' END,
-              ': ', w.outcome, '. ' || w.fix),
+              ': ', w.outcome, '.', ' ' || w.fix),
        w.sync_run_id
 FROM opt_out_sync.write_attempt AS w;
 

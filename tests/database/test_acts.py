@@ -1,0 +1,141 @@
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+
+from include.store.database import transaction
+from include.store.errors import StoreRefusedError
+from tests.database.world import NOW, add_act, add_people
+
+ORIGINS = ["Clicked Link", "One-Click", "Manual", "Complaint", "Bounce", "Import"]
+STATES = "SELECT * FROM engagement.person_states(:scopes, :bounces) ORDER BY person_id"
+RECORD = """
+SELECT engagement.record_act(:person_id, :kind, 'team', 'Salesforce Sync', NULL, NULL, 'cause',
+                             :now, 'the key')
+"""
+
+
+@dataclass(frozen=True)
+class Act:
+    person: int
+    kind: str
+    scope: str
+    origin: str
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+times = st.integers(0, 3).map(lambda hours: NOW + timedelta(hours=hours))
+acts = st.builds(
+    Act,
+    st.integers(0, 2),
+    st.sampled_from(["unsubscribe", "resubscribe"]),
+    st.sampled_from(["team", "sender"]),
+    st.sampled_from([*ORIGINS, "Salesforce Sync", "Salesforce Sync", "Salesforce Sync"]),
+    times,
+    times,
+)
+
+
+def expected(history: list[tuple[int, Act]], scopes: list[str], bounces: bool) -> tuple:
+    """Walk through one person's acts in order: (opted out, since, act, origin)."""
+    state = (False, None, None, None)
+    for act_id, act in sorted(
+        history, key=lambda a: (min(a[1].occurred_at, a[1].recorded_at), a[0])
+    ):
+        if act.scope not in scopes:
+            continue
+        if act.kind == "resubscribe":
+            if act.origin == "Salesforce Sync":
+                state = (False, None, None, None)
+        elif act.origin != "Bounce" or bounces:
+            state = (True, min(act.occurred_at, act.recorded_at), act_id, act.origin)
+    return state
+
+
+@hypothesis_settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(acts, max_size=12), st.sampled_from([["team"], ["team", "sender"]]), st.booleans())
+def test_states_are_what_walking_through_the_acts_gives(
+    engine: Engine, history: list[Act], scopes: list[str], bounces: bool
+) -> None:
+    with engine.connect() as conn:
+        people = add_people(conn, 3)
+        told: dict[int, list[tuple[int, Act]]] = {person: [] for person in people}
+        for act in history:
+            person = people[act.person]
+            columns = vars(act) | {"caused_by": "x" if act.origin == "Salesforce Sync" else None}
+            columns.pop("person")
+            told[person].append((add_act(conn, person, **columns), act))
+        rows = conn.execute(text(STATES), {"scopes": scopes, "bounces": bounces}).all()
+        conn.rollback()
+    assert {row[0]: tuple(row[2:]) for row in rows} == {
+        person: expected(story, scopes, bounces) for person, story in told.items()
+    }
+
+
+def test_a_resubscribe_of_the_person_alone_leaves_the_opt_out(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        (person,) = add_people(conn, 1)
+        act = add_act(conn, person)
+        add_act(conn, person, kind="resubscribe", occurred_at=NOW + timedelta(days=1))
+        row = conn.execute(text("SELECT * FROM engagement.person_opt_out")).one()
+    assert (row.is_opted_out, row.act_id) == (True, act)
+
+
+@pytest.mark.parametrize(
+    ("columns", "constraint"),
+    [
+        ({"kind": "pause"}, "unsubscribe_kind"),
+        ({"scope": "world"}, "unsubscribe_scope"),
+        ({"origin": "Telepathy"}, "unsubscribe_origin"),
+        ({"origin": "Salesforce Sync"}, "unsubscribe_sync_names_its_cause"),
+    ],
+)
+def test_an_act_outside_the_vocabulary_is_refused(
+    engine: Engine, columns: dict[str, str], constraint: str
+) -> None:
+    with pytest.raises(StoreRefusedError, match=constraint), transaction(engine) as conn:
+        add_act(conn, add_people(conn, 1)[0], **columns)
+
+
+def test_an_act_cannot_be_changed(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        add_act(conn, add_people(conn, 1)[0])
+    with pytest.raises(StoreRefusedError, match="append-only"), transaction(engine) as conn:
+        conn.execute(text("UPDATE engagement.unsubscribe SET origin = 'Manual'"))
+
+
+def test_an_erased_person_takes_the_acts_along(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        add_act(conn, add_people(conn, 1)[0])
+        conn.execute(text("DELETE FROM engagement.person"))
+        assert conn.execute(text("SELECT count(*) FROM engagement.unsubscribe")).scalar() == 0
+
+
+def test_recording_an_act_twice_adds_one_and_returns_its_id(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        (person,) = add_people(conn, 1)
+        values = {"person_id": person, "kind": "unsubscribe", "now": NOW}
+        first = conn.execute(text(RECORD), values).scalar()
+        assert conn.execute(text(RECORD), values).scalar() == first
+        assert conn.execute(text("SELECT count(*) FROM engagement.unsubscribe")).scalar() == 1
+
+
+def test_a_key_that_names_another_act_is_refused(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        one, two = add_people(conn, 2)
+        conn.execute(text(RECORD), {"person_id": one, "kind": "unsubscribe", "now": NOW})
+    with pytest.raises(StoreRefusedError, match="another act"), transaction(engine) as conn:
+        conn.execute(text(RECORD), {"person_id": two, "kind": "unsubscribe", "now": NOW})
+
+
+def test_an_act_of_nobody_is_not_recorded(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        values = {"person_id": 404, "kind": "unsubscribe", "now": NOW}
+        assert conn.execute(text(RECORD), values).scalar() is None

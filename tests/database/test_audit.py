@@ -1,0 +1,335 @@
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from sqlalchemy import Engine, text
+
+from include.audit import decisions, links, runs, summary, writes
+from include.audit.jobs import DatabaseJobJournal
+from include.audit.runs import Run, StaleAttemptError
+from include.audit.summary import SummaryRow
+from include.domain.values import Outcome, Side
+from include.store.database import transaction
+from include.store.errors import StoreRefusedError
+from tests.database import world
+from tests.database.world import FIELD, NOW, ORG, open_run, record
+
+SECOND = timedelta(seconds=1)
+FAILED = {"failure_class": "validation", "code": "FIELD_INTEGRITY_EXCEPTION", "fix": "Mend it."}
+
+
+def decide(engine: Engine, run: Run, persons: list[int], **columns: object) -> int:
+    with transaction(engine) as conn:
+        return decisions.record_decisions(conn, run, world.decisions(persons, **columns), now=NOW)
+
+
+def write(
+    engine: Engine, run: Run, persons: list[int], outcome: str, after: int = 1, **columns: object
+) -> int:
+    frame = world.outcomes(persons, outcome, **columns)
+    with transaction(engine) as conn:
+        return writes.record_outcomes(conn, run, frame, now=NOW + after * SECOND)
+
+
+def bases(engine: Engine) -> dict[int, bool | None]:
+    frame = links.read_links(engine, ORG, FIELD)
+    return {row.person_id: None if row.base is pd.NA else row.base for row in frame.itertuples()}
+
+
+def move(engine: Engine, run: Run) -> int:
+    with transaction(engine) as conn:
+        return links.move_bases(conn, run, now=NOW)
+
+
+def close(engine: Engine, run: Run) -> None:
+    with transaction(engine) as conn:
+        runs.close(conn, run, {}, now=NOW)
+
+
+def test_decisions_keep_every_input_and_are_recorded_once(engine: Engine) -> None:
+    run = open_run(engine)
+    inputs = {
+        "base": False,
+        "store_opted_out_at": NOW,
+        "store_origin": "Clicked Link",
+        "salesforce_modified_at": NOW - SECOND,
+        "salesforce_modified_by": "005000000000001AAA",
+        "cause": "act 7",
+    }
+    assert decide(engine, run, [1, 2], **inputs) == 2
+    assert decide(engine, run, [1, 2], **inputs) == 0
+    with transaction(engine) as conn:
+        row = conn.execute(text("SELECT * FROM opt_out_sync.merge_audit LIMIT 1")).mappings().one()
+    assert {name: row[name] for name in inputs} == inputs
+    assert (row["sync_run_id"], row["org_id"], row["decided_at"]) == (run.id, ORG, NOW)
+    assert row["target_store"] is None
+
+
+def test_a_person_without_a_record_is_decided_once_too(engine: Engine) -> None:
+    run = open_run(engine)
+    nowhere = {"record_id": None, "object": None, "field": None, "target_salesforce": None}
+    assert decide(engine, run, [1], **nowhere) == 1
+    assert decide(engine, run, [1], **nowhere) == 0
+    assert move(engine, run) == 0
+
+
+def test_a_column_nobody_knows_is_a_mistake(engine: Engine) -> None:
+    run = open_run(engine)
+    with pytest.raises(ValueError, match="unknown columns: adress"):
+        decide(engine, run, [1], adress="x")
+
+
+@pytest.mark.parametrize("table", ["merge_audit", "write_attempt", "settings_version"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
+def test_evidence_cannot_be_changed(engine: Engine, table: str, change: str) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1])
+    write(engine, run, [1], "applied")
+    column = {"settings_version": "note = 'x'"}.get(table, "code = 'x'")
+    statement = change.format(f"opt_out_sync.{table}", column)
+    with pytest.raises(StoreRefusedError, match="insert-only"), transaction(engine) as conn:
+        conn.execute(text(statement))
+
+
+@pytest.mark.parametrize("partition", ["2026_11", "default"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET code = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
+def test_evidence_cannot_be_changed_through_a_partition(
+    engine: Engine, partition: str, change: str
+) -> None:
+    run = open_run(engine)
+    at = NOW if partition == "2026_11" else NOW + timedelta(days=90)
+    with transaction(engine) as conn:
+        decisions.record_decisions(conn, run, world.decisions([1]), now=at)
+    with pytest.raises(StoreRefusedError, match="insert-only"), transaction(engine) as conn:
+        conn.execute(text(change.format(f"opt_out_sync.merge_audit_{partition}")))
+
+
+def test_a_failure_has_to_be_explained(engine: Engine) -> None:
+    run = open_run(engine)
+    with pytest.raises(StoreRefusedError, match="write_attempt_failure_is_explained"):
+        write(engine, run, [1], "failed")
+
+
+def test_outcomes_are_recorded_once_and_the_newest_counts(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1, 2, 3])
+    assert write(engine, run, [1, 2], "applied") == 2
+    assert write(engine, run, [1, 2], "applied") == 0
+    assert write(engine, run, [1], "confirmed", after=2) == 1
+    with transaction(engine) as conn:
+        known = writes.rows_with_outcome(conn, run, Side.SALESFORCE)
+        waiting = writes.applied(conn, run, Side.SALESFORCE)
+        assert writes.planned_without_outcome(conn, run) == 1
+        assert writes.rows_with_outcome(conn, run, Side.STORE).empty
+    assert dict(zip(known.person_id, known.outcome, strict=True)) == {1: "confirmed", 2: "applied"}
+    assert list(zip(waiting.person_id, waiting.record_id, strict=True)) == [(2, record(2))]
+    assert waiting.target.all()
+
+
+def test_a_base_moves_when_both_sides_were_seen_to_agree(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1], target_salesforce=None, new_base=True)
+    decide(engine, run, [2], target_salesforce=None, new_base=False)
+    decide(engine, run, [3], target_salesforce=None, new_base=None)
+    assert move(engine, run) == 2
+    assert bases(engine) == {1: True, 2: False, 3: None}
+    assert move(engine, run) == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "columns", "base"),
+    [("confirmed", {}, True), ("applied", {}, None), ("failed", FAILED, None), ("held", {}, None)],
+)
+def test_a_base_moves_only_when_the_write_was_read_back(
+    engine: Engine, outcome: str, columns: dict[str, str], base: bool | None
+) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1])
+    write(engine, run, [1], "applied")
+    write(engine, run, [1], outcome, after=2, **columns)
+    assert move(engine, run) == (base is True)
+    assert bases(engine) == {1: base}
+
+
+def test_a_base_waits_until_both_writes_were_read_back(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1, 2], target_store=True)
+    write(engine, run, [1, 2], "confirmed")
+    write(engine, run, [2], "confirmed", side="store")
+    assert move(engine, run) == 1
+    assert bases(engine) == {1: None, 2: True}
+
+
+def test_a_base_says_since_when_and_by_which_run(engine: Engine) -> None:
+    first = open_run(engine, "one")
+    decide(engine, first, [1], target_salesforce=None, new_base=False)
+    move(engine, first)
+    close(engine, first)
+    second = open_run(engine, "two", NOW + SECOND)
+    with transaction(engine) as conn:
+        frame = world.decisions([1], target_salesforce=None, new_base=True)
+        decisions.record_decisions(conn, second, frame, now=NOW + SECOND)
+        links.move_bases(conn, second, now=NOW + SECOND)
+        link = conn.execute(text("SELECT * FROM opt_out_sync.link")).one()
+    assert (link.base, link.base_run_id, link.base_since) == (True, second.id, NOW + SECOND)
+    assert link.first_seen_at == NOW
+
+
+def test_a_plan_moves_no_base(engine: Engine) -> None:
+    run = open_run(engine, plan_only=True)
+    decide(engine, run, [1], target_salesforce=None, new_base=True)
+    assert move(engine, run) == 0
+    assert bases(engine) == {}
+
+
+def test_links_of_another_field_are_not_read(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1], target_salesforce=None)
+    move(engine, run)
+    assert len(links.read_links(engine, ORG, FIELD)) == 1
+    assert links.read_links(engine, ORG, "Sales_Opt_Out__c").empty
+    assert links.read_links(engine, "00D000000000002AAA", FIELD).empty
+
+
+def seen(engine: Engine, run: Run, days: int = 0, **columns: bool) -> int:
+    values = {"is_visible": True, "is_deleted": False} | columns
+    frame = pd.DataFrame({"person_id": [1], "record_id": [record(1)], "object": ["Contact"]})
+    with transaction(engine) as conn:
+        return links.record_visibility(
+            conn, run, frame.assign(**values), now=NOW + timedelta(days=days)
+        )
+
+
+def only_link(engine: Engine) -> tuple[str, bool, object]:
+    row = links.read_links(engine, ORG, FIELD).iloc[0]
+    return row["state"], bool(row["is_visible"]), None if row["base"] is pd.NA else row["base"]
+
+
+def test_a_deleted_record_ends_the_link_and_an_undeleted_one_revives_it(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1], target_salesforce=None)
+    move(engine, run)
+    assert seen(engine, run) == 0
+    assert seen(engine, run, is_visible=True, is_deleted=True) == 1
+    assert only_link(engine) == ("gone", False, True)
+    assert seen(engine, run) == 1
+    assert only_link(engine) == ("active", True, True)
+
+
+def test_an_invisible_record_is_gone_after_thirty_days(engine: Engine) -> None:
+    run = open_run(engine)
+    assert seen(engine, run, is_visible=False) == 1
+    assert only_link(engine) == ("active", False, None)
+    assert seen(engine, run, days=29, is_visible=False) == 0
+    assert only_link(engine) == ("active", False, None)
+    assert seen(engine, run, days=30, is_visible=False) == 1
+    assert only_link(engine) == ("gone", False, None)
+
+
+def test_people_who_cannot_be_linked_are_reported_when_they_change(engine: Engine) -> None:
+    run = open_run(engine)
+
+    def report(*rows: tuple[int, str | None, str]) -> list[int]:
+        frame = pd.DataFrame(rows, columns=["person_id", "salesforce_id", "code"])
+        with transaction(engine) as conn:
+            changed = decisions.record_unlinked(conn, run, frame, now=NOW)
+        assert list(changed.columns) == ["person_id", "salesforce_id", "code"]
+        return sorted(changed["person_id"])
+
+    missing, bad = (1, None, "NO_SALESFORCE_ID"), (2, "nonsense", "BAD_SALESFORCE_ID")
+    assert report(missing, bad) == [1, 2]
+    assert report(missing, bad) == []
+    assert report(missing, (2, "other nonsense", "BAD_SALESFORCE_ID")) == [2]
+    assert report(missing) == []
+    assert report(missing, bad) == [2]
+    assert report() == []
+
+
+def test_a_job_is_written_down_at_each_stage(engine: Engine) -> None:
+    run = open_run(engine)
+    journal = DatabaseJobJournal(engine, run, clock=lambda: NOW)
+    key = journal.planned("Contact", "update")
+    journal.created(key, "750000000000001AAA")
+    journal.finished(key, "JobComplete", 10, 2)
+    with transaction(engine) as conn:
+        job = conn.execute(text("SELECT * FROM opt_out_sync.salesforce_job")).one()
+    assert (job.sync_run_id, job.step, job.object, job.operation) == (
+        run.id,
+        "preflight",
+        "Contact",
+        "update",
+    )
+    assert (job.job_id, job.state, job.processed, job.failed) == (
+        "750000000000001AAA",
+        "JobComplete",
+        10,
+        2,
+    )
+
+
+def test_a_replaced_attempt_may_not_even_plan_a_job(engine: Engine) -> None:
+    journal = DatabaseJobJournal(engine, open_run(engine), clock=lambda: NOW)
+    open_run(engine, now=NOW + SECOND)
+    with pytest.raises(StaleAttemptError):
+        journal.planned("Contact", "update")
+
+
+def test_a_night_is_summed_up_by_code_direction_and_outcome(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1, 2])
+    decide(engine, run, [3], target_salesforce=None, code="BOTH_OPTED_OUT")
+    write(engine, run, [1], "applied")
+    write(engine, run, [1], "confirmed", after=2)
+    with transaction(engine) as conn:
+        rows = summary.night_summary(conn, run.id)
+    assert rows == [
+        SummaryRow("BOTH_OPTED_OUT", None, None, None, 1),
+        SummaryRow("UNSUBSCRIBED_IN_STORE", Side.SALESFORCE, True, Outcome.CONFIRMED, 1),
+        SummaryRow("UNSUBSCRIBED_IN_STORE", Side.SALESFORCE, True, None, 1),
+    ]
+
+
+def open_failures(engine: Engine) -> int:
+    with transaction(engine) as conn:
+        return writes.open_failures(conn, ORG)
+
+
+def test_a_failure_stays_open_until_a_later_night_no_longer_meets_it(engine: Engine) -> None:
+    first = open_run(engine, "one")
+    decide(engine, first, [1, 2])
+    write(engine, first, [1, 2], "failed", **FAILED)
+    assert open_failures(engine) == 2
+    close(engine, first)
+    assert open_failures(engine) == 2
+    second = open_run(engine, "two")
+    write(engine, second, [1], "failed", after=60, **FAILED)
+    assert open_failures(engine) == 2
+    close(engine, second)  # person 2's link was compared again and needed nothing
+    with transaction(engine) as conn:
+        row = conn.execute(text("SELECT * FROM opt_out_sync.v_open_failures")).one()
+        assert writes.open_failures(conn, "00D000000000002AAA") == 0
+    assert (row.person_id, row.first_failed_at, row.failing_for) == (1, NOW + SECOND, 59 * SECOND)
+    assert row.fix == "Mend it."
+
+
+def test_a_failure_that_a_retry_mends_is_closed(engine: Engine) -> None:
+    run = open_run(engine)
+    write(engine, run, [1], "failed", **FAILED)
+    write(engine, run, [1], "confirmed", after=2)
+    assert open_failures(engine) == 0
+
+
+def test_a_night_with_two_attempts_is_one_row(engine: Engine) -> None:
+    first = open_run(engine)
+    decide(engine, first, [1, 2, 3])
+    write(engine, first, [1], "confirmed")
+    write(engine, first, [2], "failed", **FAILED)
+    second = open_run(engine, now=NOW + SECOND)
+    decide(engine, second, [2, 3])
+    write(engine, second, [2, 3], "confirmed", after=60)
+    close(engine, second)
+    with transaction(engine) as conn:
+        night = conn.execute(text("SELECT * FROM opt_out_sync.v_night")).one()
+    assert (night.attempts, night.state, night.decisions) == (2, "closed", 3)
+    assert (night.opt_outs_to_store, night.opt_outs_to_salesforce) == (0, 3)
+    assert (night.applied, night.failed, night.settings_version) == (3, 0, 1)
