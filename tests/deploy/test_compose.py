@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import unsubscribe_sync_connections as connections
 import yaml
+from airflow.api_fastapi import core_api
+from airflow.api_fastapi.core_api.datamodels.monitor import HealthInfoResponse
 from airflow.cli.cli_parser import get_parser
 from airflow.configuration import conf, retrieve_configuration_description
 from airflow.sdk import Connection
@@ -113,6 +115,21 @@ def test_the_health_check_of_the_scheduler_asks_a_server_that_is_switched_on():
     port = conf.getint("scheduler", "scheduler_health_check_server_port")
     assert ENVIRONMENT["AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK"] == "True"
     assert f"localhost:{port}/health" in SERVICES["scheduler"]["healthcheck"]["test"][-1]
+
+
+def test_the_health_checks_ask_for_what_airflows_api_answers():
+    checks = {name: AIRFLOW[name]["healthcheck"]["test"][-1] for name in AIRFLOW.keys() - {"init"}}
+    paths = {path for check in checks.values() for path in re.findall(r"/api/v2/[\w/]+", check)}
+    assert paths == {"/api/v2/version", "/api/v2/monitor/health"}
+    api = (Path(core_api.__file__).parent / "openapi/v2-rest-api-generated.yaml").read_text()
+    assert all(f"\n  {path}:" in api for path in paths)
+    asked = {
+        re.findall(r"\['(\w+)'\]\['status'\]", check)[0]
+        for check in checks.values()
+        if "status" in check
+    }
+    assert asked == {"dag_processor", "triggerer"}
+    assert asked <= HealthInfoResponse.model_fields.keys()
 
 
 @pytest.mark.parametrize("variable", [v for v in ENVIRONMENT if v.startswith("AIRFLOW__")])
