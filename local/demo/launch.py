@@ -29,6 +29,14 @@ from local.supervisor import Child, StopRequestedError, Supervisor
 
 _START_SECONDS = 180
 
+# All logs are files on this machine: nobody needs to serve them over HTTP.
+_AIRFLOW = {
+    "api-server": ("airflow", "api-server"),
+    "scheduler": ("local.demo.scheduler", "--skip-serve-logs"),
+    "dag-processor": ("airflow", "dag-processor"),
+    "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Demo:
@@ -195,10 +203,9 @@ def _load_sample(demo: Demo, *, is_loaded: bool) -> None:
 def _start_airflow(demo: Demo) -> None:
     begun = datetime.now(UTC)
     with demo.console.step("Airflow") as step:
-        for component in ("api-server", "scheduler", "dag-processor", "triggerer"):
-            options = [] if component in {"api-server", "dag-processor"} else ["--skip-serve-logs"]
-            command = [sys.executable, "-m", "airflow", component, *options]
-            demo.supervisor.start(f"airflow-{component}", command, demo.environment)
+        for name, module_and_options in _AIRFLOW.items():
+            command = [sys.executable, "-m", *module_and_options]
+            demo.supervisor.start(f"airflow-{name}", command, demo.environment)
         told: set[str] = set()
 
         def is_healthy() -> bool:
