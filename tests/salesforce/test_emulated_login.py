@@ -95,12 +95,28 @@ def test_a_connection_without_a_complete_login_is_named(
         client.organization_id()
 
 
+@pytest.mark.parametrize(
+    "body", ["<html>busy</html>", [{"errorCode": "SERVER_UNAVAILABLE"}], {"error": "busy"}]
+)
 def test_a_login_service_that_is_busy_is_asked_again(
-    emulator: RunningEmulator, client: SalesforceClient
+    emulator: RunningEmulator, client: SalesforceClient, body: object
 ) -> None:
-    emulator.add_fault(path_contains="login", status=503, body="<html>busy</html>", times=2)
+    """simple-salesforce reads every one of these as a wrong password, or breaks on it."""
+    emulator.add_fault(path_contains="login", status=503, body=body, times=2)
 
     assert client.organization_id()
+
+
+def test_what_salesforce_says_about_a_user_is_not_repeated(
+    emulator: RunningEmulator, client: SalesforceClient
+) -> None:
+    body = {"error": "inactive_user", "error_description": "ann@example.com is inactive"}
+    emulator.add_fault(path_contains="login", status=400, body=body)
+
+    with pytest.raises(LoginError, match="inactive_user") as caught:
+        client.organization_id()
+
+    assert "ann@example.com" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_certificate_nobody_vouches_for_is_refused(
