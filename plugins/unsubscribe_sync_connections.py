@@ -47,6 +47,10 @@ def _login(session: "requests.Session") -> "Salesforce":
     from airflow.providers.salesforce.hooks.salesforce import SalesforceHook
 
     hook = SalesforceHook(salesforce_conn_id=SALESFORCE_CONNECTION, session=session)
+    # simple-salesforce ignores the Connection's proxies when it is given a session
+    session.proxies.update(
+        hook.get_connection(SALESFORCE_CONNECTION).extra_dejson.get("proxies") or {}
+    )
     return hook.get_conn()
 
 
