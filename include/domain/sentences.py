@@ -82,8 +82,9 @@ def explain(decisions: pd.DataFrame) -> pd.Series:
     side = side.mask(decisions["target_salesforce"].notna(), "salesforce")
     sentence = pd.Series(None, index=decisions.index, dtype="str")
     for (code, to), template in _SENTENCES.items():
-        rows = decisions[(decisions["code"] == code.value) & (side == to)]
-        sentence.loc[rows.index] = _fill(template, rows)
+        is_one = (decisions["code"] == code.value) & (side == to)
+        if is_one.any():
+            sentence.loc[is_one] = _fill(template, decisions[is_one])
     return sentence
 
 
