@@ -26,7 +26,7 @@ import psutil
 
 MARK = "OPT_OUT_SYNC_SUPERVISOR"
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SAME_START_SECONDS = 0.5  # start times are rounded to clock ticks
+_SAME_START_SECONDS = 5.0  # a start time moves with every correction of the system's clock
 _SECOND_THOUGHT_SECONDS = 1.0  # a signal later than this after the first is a person's second one
 
 
@@ -44,15 +44,15 @@ class StopRequestedError(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process that cannot be mistaken for a later one with the same id."""
+    """A process that is not mistaken for a later one with the same id."""
 
     pid: int
     started_at: float
 
     @classmethod
-    def of(cls, pid: int) -> Self:
-        """Name the running process `pid`. Raises psutil.NoSuchProcess if there is none."""
-        return cls(pid, psutil.Process(pid).create_time())
+    def of(cls, process: psutil.Process) -> Self:
+        """Name a process so that another program can find it."""
+        return cls(process.pid, process.create_time())
 
     def find(self) -> psutil.Process | None:
         """Return this very process if it still runs (a zombie does not)."""
@@ -71,7 +71,7 @@ class Child:
     name: str
     log: Path
     popen: subprocess.Popen[bytes]
-    identity: Identity
+    process: psutil.Process
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class Supervisor:
     record: Path
     logs: Path
     grace: float = 10.0
-    guardian: Identity | None = None
+    guardian: psutil.Process | None = None
     mark: str = field(default_factory=lambda: uuid4().hex)
     _children: list[Child] = field(default_factory=list)
     _stopping_since: float | None = None
@@ -129,7 +129,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            child = Child(name, log, popen, Identity.of(popen.pid))
+            child = Child(name, log, popen, psutil.Process(popen.pid))
             self._children.append(child)
             self._write_record()
         return child
@@ -153,7 +153,7 @@ class Supervisor:
                     f"{child.name} ended unexpectedly ({describe_status(status)}). "
                     f"Its log: {child.log}"
                 )
-        if self.guardian is not None and self.guardian.find() is None:
+        if self.guardian is not None and not _is_alive(self.guardian):
             raise StopRequestedError(signal.SIGHUP)
 
     def wait_until(
@@ -170,7 +170,7 @@ class Supervisor:
 
     def stop_all(self) -> None:
         """Stop every child and every descendant: TERM, the grace time, then KILL. Repeatable."""
-        roots = _found(child.identity for child in self._children)
+        roots = {child.process for child in self._children}
         descendants = _descendants(roots)
         _signal(roots, signal.SIGTERM)
         _wait_for(roots, self.grace, lambda: self._hurry)
@@ -186,9 +186,9 @@ class Supervisor:
     def _write_record(self) -> None:
         content = {
             "mark": self.mark,
-            "supervisor": asdict(Identity.of(os.getpid())),
-            "guardian": asdict(self.guardian) if self.guardian else None,
-            "children": {child.name: asdict(child.identity) for child in self._children},
+            "supervisor": asdict(Identity.of(psutil.Process())),
+            "guardian": asdict(Identity.of(self.guardian)) if self.guardian else None,
+            "children": {each.name: asdict(Identity.of(each.process)) for each in self._children},
         }
         self.record.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.record.with_suffix(".new")
@@ -233,7 +233,7 @@ def stop_leftovers(record: Path, *, grace: float = 5.0) -> list[str]:
     content = json.loads(record.read_text())
     children = {name: Identity(**entry) for name, entry in content["children"].items()}
     alive = [name for name, identity in children.items() if identity.find()]
-    roots = _found(children.values())
+    roots = {process for identity in children.values() if (process := identity.find())}
     leftovers = roots | _descendants(roots) | marked(content["mark"])
     _signal(leftovers, signal.SIGTERM)
     _wait_for(leftovers, grace, lambda: False)
@@ -276,10 +276,6 @@ def marked(mark: str) -> set[psutil.Process]:
 def describe_status(status: int) -> str:
     """Put an exit status into words."""
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-
-
-def _found(identities: Iterable[Identity]) -> set[psutil.Process]:
-    return {process for identity in identities if (process := identity.find())}
 
 
 def _descendants(roots: Iterable[psutil.Process]) -> set[psutil.Process]:

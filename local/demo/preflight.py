@@ -12,7 +12,7 @@ import psutil
 
 from local.demo import DemoError
 from local.demo.config import Config
-from local.supervisor import Identity, Running, running, stop_leftovers
+from local.supervisor import Running, running, stop_leftovers
 
 _TAKEOVER_SECONDS = 60
 
@@ -32,7 +32,9 @@ def only_one(config: Config) -> Iterator[None]:
         while not _try_lock(lock.fileno()):
             _make_way(config, running(config.record))
             if time.monotonic() > deadline:
-                raise DemoError("Another demo of this folder is being stopped and does not end.")
+                raise DemoError(
+                    f"Another demo uses {config.state} and does not end: stop it first."
+                )
             time.sleep(0.2)
         yield
 
@@ -52,10 +54,9 @@ def require_free_ports(config: Config) -> None:
             )
 
 
-def guardian() -> Identity | None:
-    """Name the `make` that started this process: when it is gone, so is the person's interest."""
-    parent = psutil.Process(os.getppid())
-    return Identity.of(parent.pid) if "MAKELEVEL" in os.environ else None
+def guardian() -> psutil.Process | None:
+    """Return the `make` that started this process: when it is gone, so is the person's interest."""
+    return psutil.Process(os.getppid()) if "MAKELEVEL" in os.environ else None
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -36,7 +36,7 @@ create_venv() {
 # uv is several times faster than pip, but knows nothing of a package index configured for pip.
 has_uv() {
     if [ -z "${UV_INDEX_URL:-}${UV_INDEX:-}${UV_DEFAULT_INDEX:-}" ] &&
-        "$venv/bin/python" -m pip config list | grep -Eq '(index-url|find-links|no-index)='; then
+        "$venv/bin/python" -m pip config list | grep -E '[.](index-url|no-index)=' >/dev/null; then
         return 1
     fi
     "$venv/bin/python" -m pip install --quiet "$UV" && "$venv/bin/python" -m uv --version >/dev/null
@@ -48,7 +48,7 @@ install() {
     cmp -s "$1" "$stamp" && return
     echo "Installing $1 (some minutes the first time, seconds when cached)"
     if ! { has_uv && "$venv/bin/python" -m uv pip install --quiet --python "$venv/bin/python" --no-deps -r "$1"; }; then
-        "$venv/bin/python" -m pip install --quiet --no-deps -r "$1" ||
+        "$venv/bin/python" -m pip install -qq --no-deps -r "$1" ||
             fail "The packages of $1 could not be installed: see pip's message above."
     fi
     cp "$1" "$stamp"

@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from local.demo import DemoError
 from local.demo.config import ROOT, Config, published, read_addresses
 from local.demo.preflight import only_one, require_free_ports
-from local.supervisor import Identity, Supervisor
+from local.supervisor import Supervisor
 
 # Uses the state folder as a demo does, and says so.
 HOLDER = """
@@ -129,7 +130,7 @@ def test_a_demo_whose_make_was_killed_makes_way(config, environment, tmp_path):
 def test_a_supervisor_stops_when_its_guardian_is_gone(tmp_path):
     guardian = subprocess.Popen(["sleep", "60"])
     with Supervisor(
-        tmp_path / "record", tmp_path, guardian=Identity.of(guardian.pid)
+        tmp_path / "record", tmp_path, guardian=psutil.Process(guardian.pid)
     ) as supervisor:
         supervisor.check()
         guardian.kill()

@@ -154,10 +154,10 @@ def test_a_process_that_only_has_a_recorded_id_is_left_alone(tmp_path):
 def test_a_running_supervisor_is_recognised_and_abandoned_when_its_guardian_is_gone(tmp_path):
     record = tmp_path / "processes.json"
     guardian = subprocess.Popen(["sleep", "300"])
-    with Supervisor(record, tmp_path, guardian=Identity.of(guardian.pid)):
+    with Supervisor(record, tmp_path, guardian=psutil.Process(guardian.pid)):
         found = running(record)
         assert found is not None
-        assert found.supervisor == Identity.of(os.getpid())
+        assert found.supervisor == Identity.of(psutil.Process())
         assert not found.is_abandoned
 
         guardian.kill()
@@ -167,3 +167,11 @@ def test_a_running_supervisor_is_recognised_and_abandoned_when_its_guardian_is_g
         assert found is not None
         assert found.is_abandoned
     assert running(record) is None
+
+
+def test_a_corrected_clock_hides_no_process():
+    process = psutil.Process()
+    now = Identity.of(process)
+    assert Identity(now.pid, now.started_at - 1).find() == process
+    assert Identity(now.pid, now.started_at + 1).find() == process
+    assert Identity(now.pid, now.started_at - 60).find() is None
