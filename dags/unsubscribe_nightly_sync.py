@@ -57,7 +57,10 @@ step = partial(task, multiple_outputs=False)  # counts stay one XCom
 def unsubscribe_nightly_sync():
     """Wire the night."""
     # A skipped preflight skips the night, but never `report`: it says why nothing was done.
-    preflight = task.short_circuit(ignore_downstream_trigger_rules=False)(night.preflight)
+    # Its retries outlast the lease (30 minutes) of a night that died without a word.
+    preflight = task.short_circuit(ignore_downstream_trigger_rules=False, retries=7)(
+        night.preflight
+    )
     records = step(night.extract_records)
     report = task(trigger_rule=TriggerRule.ALL_DONE)(night.report)
 

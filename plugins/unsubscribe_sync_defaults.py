@@ -21,7 +21,7 @@ DEFAULT_ARGS: Final[dict[str, Any]] = {
     "owner": "opt-out-sync",
     "retries": 3,
     "retry_delay": timedelta(seconds=float(os.environ.get("OPT_OUT_SYNC_RETRY_SECONDS", "30"))),
-    "retry_exponential_backoff": True,
+    "retry_exponential_backoff": 2.0,  # the factor; True would be 1.0, no growth
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=2),
     "retry_policy": RETRY_POLICY,

@@ -22,6 +22,8 @@ from include.sync.clock import Clock
 
 log = logging.getLogger(__name__)
 
+_SETTINGS = "python -m include.cli settings set"
+
 
 class NoApiBudgetError(TransientSyncError):
     """Salesforce's daily API requests are nearly used up: they refill over 24 hours."""
@@ -91,9 +93,9 @@ def _switched_off(engine: Engine) -> str | None:
     with transaction(engine) as conn:
         current = settings.current(conn).settings
     if not current.enabled:
-        return "the sync is disabled; enable it with: python -m include.cli settings set --enable"
+        return f"the sync is disabled; enable it with: {_SETTINGS} --enable --by NAME --note WHY"
     if current.paused:
-        return "the sync is paused; resume it with: python -m include.cli settings set --resume"
+        return f"the sync is paused; resume it with: {_SETTINGS} --resume --by NAME --note WHY"
     return None
 
 

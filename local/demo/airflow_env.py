@@ -81,7 +81,6 @@ def _core(config: Config, credentials: Credentials) -> dict[str, str]:
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(config.airflow_home / "logs"),
         # One line per request otherwise, most of them from the tasks themselves.
         "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "http.access=WARNING",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 
 

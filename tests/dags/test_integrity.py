@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
+
+from include.audit.runs import LEASE
 
 ROOT = Path(__file__).parents[2]
 TAGS = {"opt-out-sync", "nightly", "push", "repair", "setup"}
@@ -55,8 +58,8 @@ def test_every_dag_can_be_serialised(bag):
 def test_every_task_is_retried_unless_the_error_is_permanent(bag):
     for dag in bag.dags.values():
         for task in dag.tasks:
-            assert task.retries == 3
-            assert task.retry_exponential_backoff
+            assert task.retries >= 3
+            assert task.retry_exponential_backoff == 2.0
             assert task.retry_policy.rules[0].exception_path == (
                 "include.domain.errors.PermanentSyncError"
             )
@@ -69,6 +72,12 @@ def test_a_night_is_a_data_interval_at_eight_in_the_evening_in_california(nightl
     assert timetable["__var"]["timezone"] == "America/Los_Angeles"
     assert not nightly.catchup
     assert nightly.max_active_runs == 1
+
+
+def test_preflight_outlasts_the_lease_of_a_night_that_died_without_a_word(nightly):
+    task = nightly.get_task("preflight")
+    delays = [task.retry_delay * 2**attempt for attempt in range(task.retries)]
+    assert sum((min(delay, task.max_retry_delay) for delay in delays), timedelta()) > LEASE
 
 
 def test_the_report_decides_the_colour_of_the_night(nightly):

@@ -41,7 +41,7 @@ def _move_bases(conn: Connection, run: Run, now: datetime) -> int:
     missing = writes.planned_without_outcome(conn, run)
     if missing:
         raise OpenWritesError(
-            f"{missing} planned writes have no outcome: clear load_store or load_salesforce of "
+            f"{missing} planned writes have no outcome: clear load.store or load.salesforce of "
             "this run, then close it again"
         )
     return links.move_bases(conn, run, now=now)
