@@ -11,6 +11,7 @@ that after a SIGKILL of this process the next start finds and stops what is left
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -82,13 +83,15 @@ class Supervisor:
         record: file that remembers what runs, for the start after a SIGKILL.
         logs: folder that receives `<name>.log` per child; a start appends to it.
         grace: seconds between asking a process to end (TERM) and ending it (KILL).
-        guardian: a process without which the children shall not go on (the `make` of a terminal).
+        guardian: a process without which the children shall not go on (`make`).
+        terminal: file descriptor of the terminal without which they shall not either.
     """
 
     record: Path
     logs: Path
     grace: float = 10.0
     guardian: psutil.Process | None = None
+    terminal: int | None = None
     mark: str = field(default_factory=lambda: uuid4().hex)
     _children: list[Child] = field(default_factory=list)
     _stopping_since: float | None = None
@@ -144,7 +147,8 @@ class Supervisor:
     def check(self) -> None:
         """Raise ChildDiedError, naming its log, if a child has ended.
 
-        Raises StopRequestedError if the guardian has.
+        Raises StopRequestedError if the guardian has, or if the terminal was closed: `make` as the
+        first process of a terminal does not pass that signal on.
         """
         for child in self._children:
             status = child.popen.poll()
@@ -154,7 +158,9 @@ class Supervisor:
                     f"Its log: {child.log}"
                 )
         if self.guardian is not None and not _is_alive(self.guardian):
-            raise StopRequestedError(signal.SIGHUP)
+            self._stop(signal.SIGHUP)
+        if self.terminal is not None and _is_hung_up(self.terminal):
+            self._stop(signal.SIGHUP)
 
     def wait_until(
         self, condition: Callable[[], bool], timeout: float, *, every: float = 0.2
@@ -302,6 +308,12 @@ def _is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _is_hung_up(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def _wait_for(processes: set[psutil.Process], seconds: float, hurry: Callable[[], bool]) -> None:

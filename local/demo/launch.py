@@ -23,7 +23,12 @@ from local.demo.credentials import Credentials, load_or_create
 from local.demo.databases import Databases
 from local.demo.emulator import Emulator
 from local.demo.load import REMARK, SEED, load
-from local.demo.preflight import guardian, only_one, require_free_ports, stop_what_was_left
+from local.demo.preflight import (
+    guardian,
+    only_one,
+    require_free_ports,
+    stop_what_was_left,
+)
 from local.sample_data import CONTACTS, LEADS, expected_codes
 from local.supervisor import Child, StopRequestedError, Supervisor
 

@@ -59,6 +59,12 @@ def guardian() -> psutil.Process | None:
     return psutil.Process(os.getppid()) if "MAKELEVEL" in os.environ else None
 
 
+def terminal() -> int | None:
+    """Return the terminal in which this process runs, if it runs in one."""
+    standard_input = 0
+    return standard_input if os.isatty(standard_input) else None
+
+
 def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

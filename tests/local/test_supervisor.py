@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.supervisor import Identity, Supervisor, running, stop_leftovers
+from local.supervisor import Identity, StopRequestedError, Supervisor, running, stop_leftovers
 
 ROOT = Path(__file__).parents[2]
 SUPERVISED = Path(__file__).with_name("supervised.py")
@@ -167,6 +167,16 @@ def test_a_running_supervisor_is_recognised_and_abandoned_when_its_guardian_is_g
         assert found is not None
         assert found.is_abandoned
     assert running(record) is None
+
+
+def test_a_closed_terminal_stops_the_supervisor(tmp_path):
+    ours, theirs = os.openpty()
+    with Supervisor(tmp_path / "record", tmp_path, terminal=theirs) as supervisor:
+        supervisor.check()
+        os.close(ours)
+        with pytest.raises(StopRequestedError, match="SIGHUP"):
+            supervisor.check()
+    os.close(theirs)
 
 
 def test_a_corrected_clock_hides_no_process():
