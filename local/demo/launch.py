@@ -71,7 +71,7 @@ def run(config: Config, *, once: bool, reset: bool) -> int:
         # Last of all, when nobody uses it any more:
         stack.callback(postgres.stop, config.postgres)
         supervisor = stack.enter_context(
-            Supervisor(config.record, config.logs, guardian=guardian())
+            Supervisor(config.record, config.logs, guardian=guardian(), terminal=terminal())
         )
         stack.callback(console.say, "\nStopping everything ...")
         console.say("Starting the demo. Ctrl-C stops it, and everything it starts.\n")
