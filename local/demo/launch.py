@@ -28,6 +28,7 @@ from local.demo.preflight import (
     only_one,
     require_free_ports,
     stop_what_was_left,
+    terminal,
 )
 from local.sample_data import CONTACTS, LEADS, expected_codes
 from local.supervisor import Child, StopRequestedError, Supervisor
