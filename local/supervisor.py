@@ -100,7 +100,7 @@ class Supervisor:
     _pending: int | None = None
 
     def __enter__(self) -> Self:
-        self.logs.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)  # programs log what they like
         self._write_record()
         for number in STOPPING_SIGNALS:
             # nohup ignores SIGHUP on purpose: leave that as it is.
