@@ -10,6 +10,7 @@ from typing import Self
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
+from sqlalchemy import make_url
 
 from local.postgres import Server
 
@@ -32,7 +33,7 @@ class Databases:
 
     def recreate_store(self) -> None:
         """Throw the store and the sync's memory away."""
-        with closing(psycopg2.connect(_libpq(self._server.url()))) as connection:
+        with closing(_open(self._server.url())) as connection:
             connection.autocommit = True  # DROP DATABASE refuses to run in a transaction
             with connection.cursor() as cursor:
                 name = sql.Identifier(STORE)
@@ -43,7 +44,7 @@ class Databases:
 @contextmanager
 def connect(url: str) -> Iterator[Connection]:
     """One transaction on a connection of its own."""
-    with closing(psycopg2.connect(_libpq(url))) as connection, connection:
+    with closing(_open(url)) as connection, connection:
         yield connection
 
 
@@ -101,8 +102,16 @@ def _copy_text(value: object) -> str:
 _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-def _libpq(url: str) -> str:
-    return url.replace("+psycopg2", "", 1)
+def _open(url: str) -> Connection:
+    place = make_url(url)
+    # SQLAlchemy writes a space in the socket's folder as +, libpq would take that literally.
+    return psycopg2.connect(
+        host=place.host or place.query.get("host"),
+        port=place.port,
+        user=place.username,
+        password=place.password,
+        dbname=place.database,
+    )
 
 
 def _remark(url: str) -> str | None:
