@@ -75,9 +75,9 @@ class AirflowApi:
         return DagRun(run["dag_run_id"], run["state"])
 
     def failed_tasks(self, dag_id: str, run_id: str) -> list[tuple[str, int]]:
-        """Name the tasks that failed in a run, and the number of their last try."""
+        """Name the tasks that failed in a run, first first, and the number of their last try."""
         reply = self._call("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances")
-        tasks = reply["task_instances"]
+        tasks = sorted(reply["task_instances"], key=lambda task: task["end_date"] or "")
         return [(t["task_id"], t["try_number"]) for t in tasks if t["state"] == "failed"]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:

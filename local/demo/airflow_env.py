@@ -108,7 +108,8 @@ def _product(config: Config, credentials: Credentials, store_url: str) -> dict[s
         "AIRFLOW_CONN_ENGAGEMENT_STORE": json.dumps(_store_connection(make_url(store_url))),
         "AIRFLOW_CONN_SALESFORCE": json.dumps(_salesforce_connection(config, credentials)),
         "REQUESTS_CA_BUNDLE": str(config.emulator_database.parent / "ca-bundle.pem"),
-        "OPT_OUT_SYNC_STAGING": config.staging.as_uri(),
+        # Airflow's object paths are not percent-encoded: a space stays a space.
+        "OPT_OUT_SYNC_STAGING": f"file://{config.staging}",
         "OPT_OUT_SYNC_RETRY_SECONDS": "2",
     }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from airflow.models.connection import Connection
 from airflow.providers.salesforce.hooks.salesforce import SalesforceHook
+from airflow.sdk import ObjectStoragePath
 from sqlalchemy import make_url
 
 from local.demo.airflow_env import airflow_environment
@@ -48,6 +49,16 @@ def test_the_store_connection_leads_to_the_same_database(url):
     connection = Connection.from_json(environment(url)["AIRFLOW_CONN_ENGAGEMENT_STORE"])
     found = make_url(connection.get_uri().replace("postgres://", "postgresql+psycopg2://", 1))
     assert found == make_url(url)
+
+
+def test_rows_are_staged_below_the_state_folder_whatever_its_name(tmp_path):
+    config = Config(tmp_path / "my clöne", 8085, 18080, 18443)
+    variables = airflow_environment(
+        config, Credentials(), metadata_url=SOCKET, store_url=SOCKET, base={}
+    )
+    staging = ObjectStoragePath(variables["OPT_OUT_SYNC_STAGING"])
+    (staging / "rows").mkdir(parents=True)
+    assert (tmp_path / "my clöne" / "staging" / "rows").is_dir()
 
 
 def test_the_salesforce_connection_logs_in_at_the_emulator():
