@@ -126,6 +126,47 @@ def test_outcomes_are_recorded_once_and_the_newest_counts(engine: Engine) -> Non
     assert waiting.target.all()
 
 
+def test_the_newest_outcome_is_the_last_one_recorded_whatever_the_clocks_say(
+    engine: Engine,
+) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1])
+    write(engine, run, [1], "applied", after=30)  # by a worker whose clock is ahead
+    write(engine, run, [1], "failed", after=1, **FAILED)
+    with transaction(engine) as conn:
+        known = writes.rows_with_outcome(conn, run, Side.SALESFORCE)
+        (row,) = summary.night_summary(conn, run.id)
+        night = conn.execute(text("SELECT * FROM opt_out_sync.v_night")).one()
+    assert known.outcome.tolist() == ["failed"]
+    assert row.outcome == Outcome.FAILED
+    assert (night.applied, night.failed) == (0, 1)
+    assert open_failures(engine) == 1
+
+
+def test_a_failure_is_mended_by_what_was_recorded_after_it(engine: Engine) -> None:
+    run = open_run(engine)
+    write(engine, run, [1], "failed", after=30, **FAILED)
+    write(engine, run, [1], "confirmed", after=2)
+    assert open_failures(engine) == 0
+    write(engine, run, [1], "failed", after=40, **FAILED)
+    with transaction(engine) as conn:
+        row = conn.execute(text("SELECT * FROM opt_out_sync.v_open_failures")).one()
+    assert row.first_failed_at == NOW + 40 * SECOND
+
+
+def test_a_base_follows_the_last_decision_and_its_newest_outcome(engine: Engine) -> None:
+    run = open_run(engine)
+    with transaction(engine) as conn:
+        for new_base, after in ((False, 30), (True, 1)):
+            frame = world.decisions([1], target_salesforce=None, new_base=new_base)
+            decisions.record_decisions(conn, run, frame, now=NOW + after * SECOND)
+    decide(engine, run, [2])
+    write(engine, run, [2], "confirmed", after=30)
+    write(engine, run, [2], "failed", after=1, **FAILED)
+    move(engine, run)
+    assert bases(engine) == {1: True, 2: None}
+
+
 def test_a_base_moves_when_both_sides_were_seen_to_agree(engine: Engine) -> None:
     run = open_run(engine)
     decide(engine, run, [1], target_salesforce=None, new_base=True)

@@ -1,10 +1,17 @@
 -- The base of a decided link moves when nothing had to be written (both sides were seen to agree),
--- or when every write of the decision was read back. Other decided links are only made known.
+-- or when every write of the decision was read back: its newest outcome (the highest id, because
+-- workers' clocks differ) is 'confirmed'. Other decided links are only made known.
 -- Returns how many bases moved.
 WITH confirmed AS MATERIALIZED (
-    SELECT DISTINCT person_id, record_id, field, side
-    FROM opt_out_sync.write_attempt
-    WHERE sync_run_id = :run_id AND outcome = 'confirmed'
+    SELECT person_id, record_id, field, side
+    FROM (
+        SELECT DISTINCT ON (person_id, record_id, field, side)
+               person_id, record_id, field, side, outcome
+        FROM opt_out_sync.write_attempt
+        WHERE sync_run_id = :run_id
+        ORDER BY person_id, record_id, field, side, id DESC
+    ) AS newest
+    WHERE outcome = 'confirmed'
 ), decided AS (
     SELECT DISTINCT ON (d.person_id, d.record_id, d.field)
            d.org_id, d.person_id, d.record_id, d.object, d.field,
@@ -20,7 +27,7 @@ WITH confirmed AS MATERIALIZED (
         ON salesforce.person_id = d.person_id AND salesforce.record_id = d.record_id
        AND salesforce.field = d.field AND salesforce.side = 'salesforce'
     WHERE d.sync_run_id = :run_id AND d.record_id IS NOT NULL AND d.field IS NOT NULL
-    ORDER BY d.person_id, d.record_id, d.field, d.decided_at DESC, d.id DESC
+    ORDER BY d.person_id, d.record_id, d.field, d.id DESC
 ), moved AS (
     INSERT INTO opt_out_sync.link AS l
         (org_id, person_id, record_id, object, field, base, base_since, base_run_id, first_seen_at)

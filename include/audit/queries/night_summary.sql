@@ -15,7 +15,7 @@ WITH planned AS (
            person_id, record_id, field, side, outcome
     FROM opt_out_sync.write_attempt
     WHERE sync_run_id = :run_id
-    ORDER BY person_id, record_id, field, side, attempted_at DESC, id DESC
+    ORDER BY person_id, record_id, field, side, id DESC
 )
 SELECT planned.code, planned.side, planned.target, newest.outcome, count(*) AS links
 FROM planned

@@ -1,7 +1,8 @@
 -- What analysts read. No view shows an address, nor a text that a person typed.
 
 -- One row per night. A night has an attempt per execution of its first task: links are counted once
--- over all attempts, and a write counts with its newest outcome.
+-- over all attempts, and a write counts with its newest outcome: the highest id, because workers'
+-- clocks differ.
 CREATE VIEW opt_out_sync.v_night AS
 WITH attempt AS (
     SELECT night,
@@ -49,7 +50,7 @@ CROSS JOIN LATERAL (
         FROM opt_out_sync.sync_run AS r
         JOIN opt_out_sync.write_attempt AS w ON w.sync_run_id = r.id
         WHERE r.kind = 'night' AND r.night = attempt.night
-        ORDER BY w.person_id, w.record_id, w.field, w.side, w.attempted_at DESC, w.id DESC
+        ORDER BY w.person_id, w.record_id, w.field, w.side, w.id DESC
     ) AS newest
 ) AS written;
 
@@ -89,7 +90,7 @@ WITH last_night AS (
     SELECT DISTINCT ON (w.org_id, w.person_id, w.record_id, w.field, w.side) w.*
     FROM opt_out_sync.write_attempt AS w
     WHERE w.sync_run_id >= (SELECT id FROM last_night)
-    ORDER BY w.org_id, w.person_id, w.record_id, w.field, w.side, w.attempted_at DESC, w.id DESC
+    ORDER BY w.org_id, w.person_id, w.record_id, w.field, w.side, w.id DESC
 )
 SELECT newest.org_id,
        newest.person_id,
@@ -123,7 +124,7 @@ CROSS JOIN LATERAL (
             AND mended.side = w.side
             AND mended.org_id = w.org_id
             AND mended.outcome = 'confirmed'
-            AND mended.attempted_at > w.attempted_at
+            AND mended.id > w.id
       )
 ) AS since
 WHERE newest.outcome = 'failed'
