@@ -111,6 +111,31 @@ def test_an_act_cannot_be_changed(engine: Engine) -> None:
         conn.execute(text("UPDATE engagement.unsubscribe SET origin = 'Manual'"))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM engagement.unsubscribe",
+        "TRUNCATE engagement.unsubscribe",
+        "TRUNCATE engagement.person CASCADE",
+    ],
+)
+def test_an_act_cannot_be_taken_away(engine: Engine, change: str) -> None:
+    with transaction(engine) as conn:
+        add_act(conn, add_people(conn, 1)[0])
+    with pytest.raises(StoreRefusedError, match="append-only"), transaction(engine) as conn:
+        conn.execute(text(change))
+
+
+def test_no_clear_is_recorded_in_the_name_of_the_sync(engine: Engine) -> None:
+    with (
+        pytest.raises(StoreRefusedError, match="this version records no clear"),
+        transaction(engine) as conn,
+    ):
+        (person,) = add_people(conn, 1)
+        values = {"person_id": person, "kind": "resubscribe", "now": NOW}
+        conn.execute(text(RECORD), values)
+
+
 def test_an_erased_person_takes_the_acts_along(engine: Engine) -> None:
     with transaction(engine) as conn:
         add_act(conn, add_people(conn, 1)[0])

@@ -34,7 +34,7 @@ CREATE TABLE engagement.unsubscribe (
 );
 CREATE INDEX unsubscribe_person ON engagement.unsubscribe (person_id, occurred_at, id);
 
-CREATE FUNCTION engagement.refuse_update() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION engagement.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'engagement.% is append-only: add an act instead', TG_TABLE_NAME
         USING ERRCODE = 'OS001';
@@ -42,7 +42,12 @@ END
 $$;
 
 CREATE TRIGGER unsubscribe_append_only BEFORE UPDATE ON engagement.unsubscribe
-    FOR EACH ROW EXECUTE FUNCTION engagement.refuse_update();
+    FOR EACH ROW EXECUTE FUNCTION engagement.refuse_change();
+-- Erasing a person erases the acts: that DELETE comes from the foreign key's trigger, at depth 1.
+CREATE TRIGGER unsubscribe_no_delete BEFORE DELETE ON engagement.unsubscribe
+    FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION engagement.refuse_change();
+CREATE TRIGGER unsubscribe_no_truncate BEFORE TRUNCATE ON engagement.unsubscribe
+    FOR EACH STATEMENT EXECUTE FUNCTION engagement.refuse_change();
 
 -- One row per person. An opt-out starts with an unsubscribe in scope and lasts until the clear that
 -- the sync records for accepted evidence; a person's own resubscribe alone ends nothing. So the
@@ -87,7 +92,8 @@ CREATE VIEW engagement.person_opt_out AS
     FROM engagement.person_states(ARRAY['team'], false);
 
 -- Adds one act and returns its id. Repeating the call with its key adds nothing and returns the
--- same id; null when the person is gone. A key that names another act is refused.
+-- same id; null when the person is gone. A key that names another act is refused, and so is a clear
+-- by the sync: it would need accepted evidence, which this version does not judge.
 CREATE FUNCTION engagement.record_act(
     person_id       bigint,
     kind            text,
@@ -103,6 +109,10 @@ CREATE FUNCTION engagement.record_act(
 DECLARE
     act engagement.unsubscribe;
 BEGIN
+    IF record_act.kind = 'resubscribe' AND record_act.origin = 'Salesforce Sync' THEN
+        RAISE EXCEPTION 'this version records no clear: the sync never ends an opt-out'
+            USING ERRCODE = 'OS001';
+    END IF;
     PERFORM FROM engagement.person AS p WHERE p.id = record_act.person_id FOR KEY SHARE;
     IF NOT FOUND THEN
         RETURN NULL;
