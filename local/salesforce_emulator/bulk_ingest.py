@@ -46,6 +46,8 @@ def create_job(org: Org, call: Call) -> Response:
         raise invalid_job(f"Invalid operation: {operation}")
     if operation != "update":
         raise not_emulated(f"the bulk operation {operation}")
+    if document.get("assignmentRuleId"):
+        raise not_emulated("assignmentRuleId")
     object_type = org.schema.find_object(str(document.get("object")))
     if object_type is None or not object_type.updateable:  # [assumed]
         raise invalid_job(f"Object {document.get('object')} cannot be updated by Bulk API")

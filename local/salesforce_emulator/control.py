@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from local.salesforce_emulator import human
+from local.salesforce_emulator import assignment, human
 from local.salesforce_emulator.errors import SalesforceError
+from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.rendering import RecordRenderer, select_list
 from local.salesforce_emulator.schema import FieldAccess, UnknownFieldError
 from local.salesforce_emulator.seed import HUMAN_USER_IDS, INTEGRATION_USER_ID, ORGANIZATION_ID
@@ -71,6 +72,21 @@ def field_access(org: Org, call: Call) -> Response:
     )
     org.schema.grant(object_type, field, access)
     return call.answer({"object": object_type.name, "field": field.name})
+
+
+def assignment_rule(org: Org, call: Call) -> Response:
+    """``POST assignment-rule``: saved Leads go to one owner, or do so no longer."""
+    document = call.json()
+    owner = _owner(document) if _required(document, "active", bool) else None
+    assignment.set_rule(org.database, owner)
+    return call.answer({"owner": owner})
+
+
+def _owner(document: dict[str, Any]) -> str:
+    owner = to_18(_required(document, "owner", str), "")
+    if owner is None:
+        raise _bad_request("owner must be the Id of a user or a queue")
+    return owner
 
 
 def custom_field(org: Org, call: Call) -> Response:
@@ -183,6 +199,7 @@ ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("GET", "/records/{object}", records),
     ("POST", "/edit", edit),
     ("POST", "/field-access", field_access),
+    ("POST", "/assignment-rule", assignment_rule),
     ("POST", "/custom-field", custom_field),
     ("POST", "/convert-lead", convert_lead),
     ("POST", "/merge", merge),

@@ -31,6 +31,12 @@ create table job (
 )
 
 
+# What came later: a file of an earlier version gets them when it is opened.
+_LATER_TABLES = (
+    "create table if not exists assignment_rule (object text primary key, owner text not null)",
+)
+
+
 class Database:
     """Connections to the file: one per reading thread, one for all writes.
 
@@ -44,6 +50,12 @@ class Database:
         self._lock = threading.Lock()
         self._writer = self._connect()
         self.is_new = not self._writer.execute("select 1 from sqlite_master limit 1").fetchall()
+        if not self.is_new:
+            self._add_later_tables()
+
+    def _add_later_tables(self) -> None:
+        for statement in _LATER_TABLES:
+            self._writer.execute(statement)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -96,6 +108,7 @@ class Database:
             raise FileNotFoundError(self.snapshot_path)
         with self._lock, closing(sqlite3.connect(self.snapshot_path)) as copy:
             copy.backup(self._writer)
+            self._add_later_tables()
 
     def close(self) -> None:
         """Write the log back into the file and close the writer."""
@@ -106,7 +119,7 @@ class Database:
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Create every table, inside the caller's transaction."""
-    for statement in _TABLES:
+    for statement in (*_TABLES, *_LATER_TABLES):
         connection.execute(statement)
     for object_type in STANDARD_OBJECTS:
         connection.execute(_create_table(object_type))

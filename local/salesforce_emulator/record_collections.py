@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from local.salesforce_emulator import assignment
 from local.salesforce_emulator.errors import RowError, SalesforceError
 from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.records import Change, Saver, SaveRules, fields_of
@@ -96,6 +97,7 @@ def _save(
         rules = SaveRules(
             INTEGRATION_USER_ID,
             object_type.name,
+            assigns=assignment.is_wanted(call),
             fault=lambda each: org.faults.for_record(call.method, call.path, each),
         )
         saver = Saver(org.schema, object_type, rules)

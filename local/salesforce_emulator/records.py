@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from local.salesforce_emulator.assignment import assigned
 from local.salesforce_emulator.clock import now, to_stored
 from local.salesforce_emulator.errors import RowError, malformed_id, no_such_column
 from local.salesforce_emulator.ids import to_18
@@ -40,12 +41,15 @@ class SaveRules:
     """Who saves, and what stands in the way.
 
     ``label`` starts the message about a malformed Id. ``obeys_security`` False is the
-    control API's human, whom field-level security does not bind. ``fault`` may refuse a record.
+    control API's human, whom field-level security does not bind. ``assigns`` applies the active
+    assignment rule, after the values of the save [documented]; a bulk job does not unless it names
+    a rule [documented]. ``fault`` may refuse a record.
     """
 
     user_id: str
     label: str
     obeys_security: bool = True
+    assigns: bool = False
     fault: Callable[[str], RowError | None] = lambda _record_id: None
 
 
@@ -87,12 +91,13 @@ class Saver:
         """
         full_ids = [to_18(each.record_id, self._object_type.key_prefix) for each in changes]
         states = self._states(connection, {each for each in full_ids if each})
+        by_rule = assigned(connection, self._object_type) if self._rules.assigns else {}
         stamp = to_stored(now())
         results: list[RowError | None] = []
         updates: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
         for change, full_id in zip(changes, full_ids, strict=True):
             try:
-                columns = self._columns(change, full_id, states)
+                columns = self._columns(change, full_id, states) | by_rule
             except RefusedValueError as refusal:
                 results.append(refusal.error)
                 continue

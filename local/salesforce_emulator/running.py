@@ -119,6 +119,11 @@ class RunningEmulator:
         }  # fmt: skip
         self.control("POST", "field-access", document)
 
+    def set_assignment_rule(self, owner: str | None) -> None:
+        """Give every Lead saved over REST to ``owner``; None deactivates the rule."""
+        document = {"active": owner is not None, "owner": owner}
+        self.control("POST", "assignment-rule", document)
+
     def install_checkbox(self, sobject: str, name: str, label: str) -> None:
         """Install a custom checkbox."""
         document = {"object": sobject, "name": name, "label": label}
@@ -171,10 +176,14 @@ class RunningEmulator:
         self.control("DELETE", "requests")
 
     def restore(self) -> None:
-        """Undo faults, limits, held jobs and restricted standard fields; records stay changed."""
+        """Undo faults, limits, held jobs, rules and restricted standard fields.
+
+        Records stay changed.
+        """
         self.clear_faults()
         self.set_limits()
         self.hold_jobs(False)
+        self.set_assignment_rule(None)
         for sobject in ("Contact", "Lead"):
             self.set_field_access(sobject, "HasOptedOutOfEmail", readable=True, updateable=True)
         self.reset_requests()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from local.salesforce_emulator import assignment
 from local.salesforce_emulator.clock import from_stored
 from local.salesforce_emulator.errors import (
     RowError,
@@ -68,6 +69,7 @@ def update_record(org: Org, call: Call) -> Response:
     rules = SaveRules(
         INTEGRATION_USER_ID,
         "Record",
+        assigns=assignment.is_wanted(call),
         fault=lambda each: org.faults.for_record(call.method, call.path, each),
     )
     with org.database.write() as connection:
