@@ -23,8 +23,13 @@ from include.salesforce.session import SalesforceSession
 WRITTEN_PER_REQUEST: Final = 200
 READ_PER_REQUEST: Final = 2_000
 
-# an opt-out is not held back by a duplicate rule that only warns
-_HEADERS: Final = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
+_HEADERS: Final = {
+    # an opt-out is not held back by a duplicate rule that only warns
+    "Sforce-Duplicate-Rule-Header": "allowSave=true",
+    # without it the active assignment rule would give each Lead we write to another owner;
+    # Bulk jobs apply no rule unless they name one
+    "Sforce-Auto-Assign": "FALSE",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,15 @@ def test_one_request_carries_200_records_each_on_its_own() -> None:
     assert salesforce.wire.sent[0].headers["Sforce-Duplicate-Rule-Header"] == "allowSave=true"
 
 
+@pytest.mark.parametrize("value", [True, False])
+def test_no_write_lets_assignment_rules_run(value: bool) -> None:
+    salesforce = ScriptedSalesforce(saved(IDS[:200]), saved(IDS[200:400]))
+
+    write(salesforce, IDS[:400], value)
+
+    assert [each.headers["Sforce-Auto-Assign"] for each in salesforce.wire.sent] == ["FALSE"] * 2
+
+
 def test_nothing_further_is_sent_while_a_frame_is_being_recorded() -> None:
     salesforce = ScriptedSalesforce(saved(IDS[:200]), saved(IDS[200:400]))
     writing = SalesforceClient(salesforce.session).write_flags(

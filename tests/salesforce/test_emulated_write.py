@@ -74,6 +74,22 @@ def test_every_record_is_written_and_reported(
     assert frame["is_opted_out"].all()
 
 
+@BOTH_WAYS
+def test_a_written_lead_keeps_its_owner_although_an_assignment_rule_is_active(
+    emulator: RunningEmulator, client: SalesforceClient, threshold: int
+) -> None:
+    ids = living(emulator, LEAD)[:3]
+    reset_flags(emulator, ids)
+    before = [emulator.record(each)["OwnerId"] for each in ids]
+    emulator.set_assignment_rule(emulator.control("GET", "health")["integration_user_id"])
+
+    assert write(client, ids, threshold, obj=LEAD)["succeeded"].all()
+
+    after = [emulator.record(each) for each in ids]
+    assert [each["OwnerId"] for each in after] == before
+    assert all(each[FIELD] for each in after)
+
+
 def test_ids_of_15_characters_are_written_and_reported_in_18(
     emulator: RunningEmulator, client: SalesforceClient
 ) -> None:
