@@ -12,7 +12,7 @@ DEMO := exec $(BIN)/python -m local.demo
 ONCE_OPTION := $(if $(filter 1 yes true,$(ONCE)),--once)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-reset test check lock clean
+.PHONY: help setup setup-dev demo demo-reset test bench check lock clean
 
 help: ## List these targets
 	@echo "usage: make TARGET"
@@ -35,6 +35,9 @@ demo-reset: setup ## Throw the demo's data away and start it again
 
 test: setup-dev ## Run the tests (TESTS=tests/local chooses some)
 	@$(BIN)/python -m pytest $(TESTS)
+
+bench: setup-dev ## Measure: program against the way one writes first (minutes)
+	@$(BIN)/python -m benchmarks.merge
 
 check: setup-dev ## Lint, format, types, import rules, spelling: changes nothing
 	$(BIN)/ruff check .

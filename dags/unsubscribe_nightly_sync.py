@@ -31,6 +31,7 @@ TIME_ZONE = "America/Los_Angeles"
 
 # Read where it is needed instead of passed from task to task: the graph shows the night, not XCom.
 SYNC_RUN_ID = "{{ ti.xcom_pull(task_ids='preflight') }}"
+ATTEMPT = f"{{{{ ti.xcom_pull(task_ids='preflight', key='{night.ATTEMPT}') }}}}"
 
 step = partial(task, multiple_outputs=False)  # counts stay one XCom
 
@@ -80,13 +81,15 @@ def unsubscribe_nightly_sync():
 
     (
         preflight()
-        >> extract()
+        >> (extracted := extract())
         >> step(night.merge)(SYNC_RUN_ID)
         >> load()
         >> step(night.verify)(SYNC_RUN_ID)
         >> step(outlets=[Asset("opt_outs")])(night.close)(SYNC_RUN_ID)
-        >> report()
+        >> (reported := report(ATTEMPT))
     )
+    # When one extract fails, the steps after it fail at once: report waits for the other extracts.
+    extracted >> reported
 
 
 unsubscribe_nightly_sync()

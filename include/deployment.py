@@ -17,15 +17,12 @@ class Deployment(BaseSettings):
     """Where this installation keeps things.
 
     Attributes:
-        database_url: SQLAlchemy URL of the store's database, for the command line only; tasks use
-            the Airflow Connection `engagement_store`.
         staging: folder or object store for rows between tasks, as Airflow writes paths:
             `file:///var/lib/opt-out-sync`, `s3://connection@bucket/prefix`.
     """
 
     model_config = SettingsConfigDict(env_prefix="OPT_OUT_SYNC_")
 
-    database_url: str | None = None
     staging: str = Field(min_length=1)
 
     @classmethod
@@ -41,4 +38,4 @@ class Deployment(BaseSettings):
             names = ", ".join(f"OPT_OUT_SYNC_{str(e['loc'][0]).upper()}" for e in error.errors())
             raise DeploymentError(
                 f"missing or wrong: {names}. Set it in the environment of every Airflow component"
-            ) from error
+            ) from None  # pydantic's message quotes the value

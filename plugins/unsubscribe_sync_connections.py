@@ -25,7 +25,7 @@ def store() -> "Engine":
     """Return an engine on the database of the Connection `engagement_store`."""
     from include.store.database import connect
 
-    return connect(_sqlalchemy_url(BaseHook.get_connection(STORE_CONNECTION).get_uri()))
+    return connect(BaseHook.get_connection(STORE_CONNECTION).get_uri())
 
 
 def salesforce() -> "SalesforceClient":
@@ -52,9 +52,3 @@ def _login(session: "requests.Session") -> "Salesforce":
         hook.get_connection(SALESFORCE_CONNECTION).extra_dejson.get("proxies") or {}
     )
     return hook.get_conn()
-
-
-def _sqlalchemy_url(uri: str) -> str:
-    """Airflow writes `postgres://`, SQLAlchemy wants its dialect and driver."""
-    _, _, rest = uri.partition("://")
-    return f"postgresql+psycopg2://{rest}"

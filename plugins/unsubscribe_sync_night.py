@@ -4,19 +4,28 @@ Each function imports its use case when it runs: parsing a DAG file must not imp
 """
 
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import unsubscribe_sync_connections as connections
 
 from include.domain.values import SalesforceObject
 from include.sync.clock import utc_now
 
+if TYPE_CHECKING:
+    from airflow.sdk.types import DagRunProtocol as DagRun
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol as RuntimeTaskInstance
+
 Counts = dict[str, Any]
+
+ATTEMPT = "attempt"  # XCom key: the run id of this execution of preflight
 
 
 def preflight(
     run_id: str,
     params: dict[str, Any],
+    ti: "RuntimeTaskInstance",
+    dag_run: "DagRun",
     data_interval_start: datetime | None = None,
     data_interval_end: datetime | None = None,
 ) -> int | None:
@@ -24,10 +33,16 @@ def preflight(
     from include.sync.preflight import Trigger
     from include.sync.preflight import preflight as check
 
-    trigger = Trigger(
-        run_id, _interval(data_interval_start, data_interval_end), params["plan_only"]
+    # A run started by hand is named by its start; the UI's form would name it after last night.
+    is_by_hand = dag_run.run_type == "manual"
+    interval = None if is_by_hand else _interval(data_interval_start, data_interval_end)
+    return check(
+        connections.store(),
+        connections.salesforce(),
+        Trigger(run_id, interval, params["plan_only"]),
+        clock=utc_now,
+        announce=partial(ti.xcom_push, ATTEMPT),
     )
-    return check(connections.store(), connections.salesforce(), trigger, clock=utc_now)
 
 
 def extract_store(sync_run_id: int) -> Counts:
@@ -90,13 +105,12 @@ def close(sync_run_id: int) -> Counts:
     return nightly.close(connections.store(), connections.staging(), sync_run_id, clock=utc_now)
 
 
-def report(run_id: str) -> str:
+def report(attempt: int | None) -> str:
     """Say what happened in one sentence, and decide the colour of the run."""
     from include.sync import report as reports
 
-    return reports.report(connections.store(), run_id, clock=utc_now)
+    return reports.report(connections.store(), attempt, clock=utc_now)
 
 
 def _interval(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime] | None:
-    """Airflow gives no interval to a run that is started by hand: it is named by its start."""
     return None if start is None or end is None else (start, end)

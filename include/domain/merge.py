@@ -19,6 +19,7 @@ from include.domain.conflicts import (
     ConflictRule,
     Decision,
     Salesforce,
+    Store,
     decision_index,
 )
 from include.domain.values import SalesforceObject
@@ -71,15 +72,19 @@ class MergeResult:
             sides agree and nothing is new.
         visibility: one row per link whose record was lost or found again since the last run:
             `person_id`, `record_id`, `object`, `is_visible`, `is_deleted`.
-        unlinked: one row per person whose opt-out cannot reach Salesforce for want of a usable
-            Id, and per malformed Id: `person_id`, `salesforce_id`, `code`.
+        unlinked: one row per person whose opt-out cannot reach Salesforce because the Id is
+            missing or its record is gone, and per malformed Id: `person_id`, `salesforce_id`,
+            `code`. The whole list, whatever was told before.
         counts: links by code, agreed and unreadable ones included.
+        lost: by object, how many known links lost their record since the last run (deleted ones
+            aside), and how many known links there are.
     """
 
     decisions: pd.DataFrame
     visibility: pd.DataFrame
     unlinked: pd.DataFrame
     counts: dict[str, int]
+    lost: dict[str, tuple[int, int]]
 
 
 def merge(
@@ -105,14 +110,15 @@ def merge(
     usable = ids.classify(people["salesforce_id"])
     aligned = _align(people.join(usable), records, links, readable)
     index = decision_index(aligned.base, aligned.store, aligned.salesforce)
-    lost = _IS_ABSENT[index] & aligned.was_visible
+    lost = _IS_ABSENT[index] & ~aligned.was_hidden
     found = ~_IS_ABSENT[index] & ~_IS_UNREADABLE[index] & aligned.was_hidden
     listed = np.flatnonzero(_LISTED[index] | (_IS_REPORTED_ONCE[index] & lost))
     return MergeResult(
         decisions=_decisions(aligned, index, listed, records, field),
         visibility=_visibility(aligned, index, lost, found),
-        unlinked=_unlinked(people, usable),
+        unlinked=_unlinked(people, usable, aligned, index),
         counts=_counts(index),
+        lost=_lost(aligned, index),
     )
 
 
@@ -125,8 +131,8 @@ class _Aligned:
     base: npt.NDArray[np.int8]
     store: npt.NDArray[np.int8]
     salesforce: npt.NDArray[np.int8]
-    was_visible: npt.NDArray[np.bool_]  # the last run got the record, or there was none
-    was_hidden: npt.NDArray[np.bool_]  # the last run did not get it
+    is_known: npt.NDArray[np.bool_]  # an earlier run had this link
+    was_hidden: npt.NDArray[np.bool_]  # and did not get its record
 
 
 def _align(
@@ -146,6 +152,8 @@ def _align(
     current = (position >= 0) & (person_key.take(position, mode="clip") == link_key)
     base = np.full(len(people), Base.UNKNOWN, np.int8)
     base[position[current]] = _nullable(links["base"], Base.UNKNOWN)[current]
+    known = np.zeros(len(people), bool)
+    known[position[current]] = True
     hidden = np.zeros(len(people), bool)
     hidden[position[current]] = ~links["is_visible"].to_numpy(bool)[current]
     return _Aligned(
@@ -154,7 +162,7 @@ def _align(
         base=base,
         store=people["is_opted_out"].to_numpy(bool).astype(np.int8),
         salesforce=_salesforce_values(people["object"], records, row, readable),
-        was_visible=~hidden,
+        is_known=known,
         was_hidden=hidden,
     )
 
@@ -266,14 +274,31 @@ def _visibility(
     return visibility.reset_index(drop=True)
 
 
-def _unlinked(people: pd.DataFrame, usable: pd.DataFrame) -> pd.DataFrame:
+def _unlinked(
+    people: pd.DataFrame, usable: pd.DataFrame, aligned: _Aligned, index: npt.NDArray[np.int64]
+) -> pd.DataFrame:
     """List whose opt-out cannot reach Salesforce, and every malformed Id: those are mistakes."""
     is_malformed = (usable["problem"] == ids.IdProblem.BAD_SALESFORCE_ID).to_numpy(bool)
     is_stuck = usable["problem"].notna().to_numpy(bool) & people["is_opted_out"].to_numpy(bool)
     rows = is_malformed | is_stuck
-    unlinked: pd.DataFrame = people.loc[rows, ["person_id", "salesforce_id"]]
-    unlinked["code"] = usable.loc[rows, "problem"]
-    return unlinked.sort_values("person_id", ignore_index=True)
+    without_id = people.loc[rows, ["person_id", "salesforce_id"]]
+    without_id["code"] = usable.loc[rows, "problem"]
+    will_be_out = (aligned.store == Store.OPTED_OUT) | (_TARGET_STORE[index] == Store.OPTED_OUT)
+    absent = _IS_ABSENT[index] & will_be_out
+    is_deleted = _IS_DELETED[index[absent]]
+    without_record = aligned.people.loc[absent, ["person_id", "salesforce_id"]]
+    without_record["code"] = np.where(
+        is_deleted, Code.DELETED_IN_SALESFORCE.value, Code.NOT_VISIBLE.value
+    )
+    both: pd.DataFrame = pd.concat([without_id, without_record])
+    return both.sort_values("person_id", ignore_index=True)
+
+
+def _lost(aligned: _Aligned, index: npt.NDArray[np.int64]) -> dict[str, tuple[int, int]]:
+    is_lost = _IS_ABSENT[index] & ~_IS_DELETED[index] & aligned.is_known & ~aligned.was_hidden
+    lost = aligned.people["object"][is_lost].value_counts()
+    known = aligned.people["object"][aligned.is_known].value_counts()
+    return {str(obj): (int(count), int(known[obj])) for obj, count in lost.items()}
 
 
 def _counts(index: npt.NDArray[np.int64]) -> dict[str, int]:

@@ -33,13 +33,13 @@ _SENTENCES: Final = {
     ),
     (Code.CLEARED_IN_STORE_ONLY, "store"): (
         "Both sides had agreed on opted out; the store was cleared without evidence while "
-        f"Salesforce still says opted out, {_SET_STORE} again. To make a clear last, record a "
-        "resubscribe with its evidence."
+        f"Salesforce still says opted out, {_SET_STORE} again: a clear on one side is no "
+        "permission to mail."
     ),
     (Code.CLEARED_IN_SALESFORCE_ONLY, "salesforce"): (
         "Both sides had agreed on opted out; the box was cleared in Salesforce {edit} while the "
-        f"store still says opted out, {_SET_SALESFORCE} again. To make a clear last, record a "
-        "resubscribe with its evidence."
+        f"store still says opted out, {_SET_SALESFORCE} again: a clear on one side is no "
+        "permission to mail."
     ),
     (Code.BOTH_OPTED_OUT, ""): (
         "Both sides opted the person out since they last agreed; nothing to write."
@@ -68,6 +68,15 @@ _UNLINKED: Final = {
         "The person is opted out in the store and has no Salesforce Id: there is no record to "
         "mark. The opt-out is carried over as soon as the person gets one."
     ),
+    Code.NOT_VISIBLE: (
+        "The person is opted out in the store, and Salesforce does not return the record that "
+        "their Salesforce Id names, or it lives on as another one. Put the Id of the living "
+        "record into the store; the opt-out is carried over the next night."
+    ),
+    Code.DELETED_IN_SALESFORCE: (
+        "The person is opted out in the store and their Salesforce record is deleted: nothing is "
+        "sent. If another record took its place, put its Id into the store."
+    ),
     Code.BAD_SALESFORCE_ID: (
         "The person's Salesforce Id is malformed or names something else than a Contact or a "
         "Lead: it is never sent. Correct the Id in the store."
@@ -89,7 +98,7 @@ def explain(decisions: pd.DataFrame) -> pd.Series:
 
 
 def explain_unlinked(codes: pd.Series) -> pd.Series:
-    """Return one sentence per person who cannot be linked."""
+    """Return one sentence per person whose opt-out cannot reach Salesforce."""
     return codes.map({code.value: text for code, text in _UNLINKED.items()}).astype("str")
 
 

@@ -5,6 +5,7 @@ makes every step useless; a field hidden on one object costs that object, not th
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -45,11 +46,24 @@ class Trigger:
 
 
 def preflight(
-    engine: Engine, client: SalesforceClient, trigger: Trigger, *, clock: Clock
+    engine: Engine,
+    client: SalesforceClient,
+    trigger: Trigger,
+    *,
+    clock: Clock,
+    announce: Callable[[int], object],
 ) -> int | None:
     """Open a night and return its run id, or None while the sync is switched off.
 
     Repeating it for the same Airflow run supersedes the earlier attempt.
+
+    Args:
+        engine: the store.
+        client: Salesforce; not asked while the sync is switched off.
+        trigger: what started the night.
+        clock: tells the time.
+        announce: is told the attempt's id as soon as there is one, also of an attempt that then
+            fails or does nothing: `report` reports on that one, never on an earlier one.
 
     Raises:
         NightAlreadyOpenError: another Airflow run is in the middle of a night.
@@ -59,13 +73,14 @@ def preflight(
     """
     reason = _switched_off(engine)
     if reason is not None:
-        runs.skip_night(
+        skipped = runs.skip_night(
             engine,
             airflow_run_id=trigger.airflow_run_id,
             interval=trigger.interval,
             reason=reason,
             now=clock(),
         )
+        announce(skipped)
         log.warning("Nothing is synced: %s", reason)
         return None
     run = runs.open_night(
@@ -75,6 +90,7 @@ def preflight(
         plan_only=trigger.plan_only,
         now=clock(),
     )
+    announce(run.id)
     try:
         return _check(engine, client, run, clock)
     except OptOutSyncError as error:

@@ -5,6 +5,8 @@ somebody has to look.
 """
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
@@ -17,6 +19,10 @@ from include.sync.preflight import access_of
 
 log = logging.getLogger(__name__)
 
+# Records lost in one night beyond both of these make it red.
+LOST_RECORDS = 5
+LOST_FRACTION = 0.02
+
 
 class NightFailedError(PermanentSyncError):
     """The night did not close: the message names the step."""
@@ -26,26 +32,34 @@ class NightNeedsAttentionError(PermanentSyncError):
     """The night closed, and something is left for a person to mend: the message lists it."""
 
 
-def report(engine: Engine, airflow_run_id: str, *, clock: Clock) -> str:
-    """Return one sentence about the newest attempt of an Airflow run that ended well.
+def report(engine: Engine, attempt: int | None, *, clock: Clock) -> str:
+    """Return one sentence about an attempt that ended well.
 
     An attempt that did not close is marked failed, so that its lease blocks nobody.
 
+    Args:
+        engine: the store.
+        attempt: the run id that this execution of preflight opened; None if it opened none.
+        clock: tells the time.
+
     Raises:
-        NightFailedError: no attempt closed.
+        NightFailedError: the attempt did not close, or there is none.
         NightNeedsAttentionError: closed, with unreadable or read-only fields, or with more open
             failures than the setting allows.
     """
-    run = attempts.latest(engine, airflow_run_id)
-    if run is None:
+    if attempt is None:
         raise NightFailedError("preflight could not open the night: its log says why")
+    run = runs.find(engine, attempt)
     if run.state == "skipped":
         return f"Nothing was synced: {run.reason}"
     if run.state not in ("closed", "planned"):
         raise NightFailedError(_give_up(engine, run, clock))
     with transaction(engine) as conn:
         sentence = summary.night_sentence(conn, run.id)
-        problems = [*_field_problems(engine, run), *_failure_problems(conn, run)]
+        failures = _failure_problems(conn, run)
+    merged = attempts.step_counts(engine, run.id, "merge") or {}
+    sentence += _unreachable(merged)
+    problems = [*_field_problems(engine, run), *_visibility_problems(merged), *failures]
     log.info("%s", sentence)
     if problems:
         raise NightNeedsAttentionError(" ".join(problems))
@@ -76,6 +90,26 @@ def _field_problems(engine: Engine, run: Run) -> list[str]:
                 "(field-level security)."
             )
     return problems
+
+
+def _unreachable(merged: Mapping[str, Any]) -> str:
+    count = merged.get("unlinked", 0)
+    if not count:
+        return ""
+    return (
+        f" {count:,} people have no Salesforce record that could be written to: "
+        "opt_out_sync.unlinked_person."
+    )
+
+
+def _visibility_problems(merged: Mapping[str, Any]) -> list[str]:
+    """Salesforce says nothing when it hides records: many lost at once are a lost permission."""
+    return [
+        f"{lost:,} of {known:,} linked {obj} records were not returned any more: if nobody deleted "
+        "them, give the integration user View All on this object again."
+        for obj, (lost, known) in merged.get("lost", {}).items()
+        if lost > max(LOST_RECORDS, LOST_FRACTION * known)
+    ]
 
 
 def _failure_problems(conn: Connection, run: Run) -> list[str]:

@@ -18,6 +18,7 @@ from airflow.configuration import conf, retrieve_configuration_description
 from airflow.sdk import Connection
 
 from include import cli
+from include.cli import Environment
 from include.deployment import Deployment
 from include.store.database import connect
 
@@ -152,7 +153,8 @@ def test_the_connections_are_those_that_the_plugins_ask_for():
 
 def test_the_variables_of_the_project_are_read_by_it():
     defaults = (ROOT / "plugins/unsubscribe_sync_defaults.py").read_text()
-    known = {f"OPT_OUT_SYNC_{field.upper()}" for field in Deployment.model_fields}
+    fields = {*Deployment.model_fields, *Environment.model_fields}
+    known = {f"OPT_OUT_SYNC_{field.upper()}" for field in fields}
     known |= set(re.findall(r"OPT_OUT_SYNC_\w+", defaults))
     given = {name for name in ENVIRONMENT if name.startswith("OPT_OUT_SYNC_")}
     assert given <= known
@@ -163,7 +165,8 @@ def test_tasks_and_command_line_reach_the_same_store():
     store = ENVIRONMENT["AIRFLOW_CONN_ENGAGEMENT_STORE"]
     assert ENVIRONMENT["OPT_OUT_SYNC_DATABASE_URL"] == store
     url = "postgresql://airflow:s3cret@postgres/engagement_store"
-    of_tasks = connections._sqlalchemy_url(Connection(conn_id="store", uri=url).get_uri())
+    # what `unsubscribe_sync_connections.store` connects to
+    of_tasks = Connection(conn_id="store", uri=url).get_uri()
     assert connect(of_tasks).url == connect(url).url
 
 

@@ -106,9 +106,16 @@ class World:
     # -- nights
 
     def open_night(self, run_id=None, plan_only=False):
-        run_id = run_id or f"manual__{next(self.runs)}"
-        trigger = Trigger(run_id, None, plan_only)
-        return run_id, preflight(self.engine, self.client(), trigger, clock=utc_now)
+        """Run preflight; returns the attempt that it announced and what it returned."""
+        attempts = [None]
+        sync_run_id = preflight(
+            self.engine,
+            self.client(),
+            Trigger(run_id or f"manual__{next(self.runs)}", None, plan_only),
+            clock=utc_now,
+            announce=attempts.append,
+        )
+        return attempts[-1], sync_run_id
 
     def steps(self, sync_run_id):
         """The steps after preflight, as the DAG orders them."""
@@ -129,20 +136,20 @@ class World:
         }
 
     def work(self, plan_only=False):
-        """Run a night up to `close`; returns its Airflow run id and its own."""
-        run_id, sync_run_id = self.open_night(plan_only=plan_only)
+        """Run a night up to `close`; returns its attempt, and its run id unless it was off."""
+        attempt, sync_run_id = self.open_night(plan_only=plan_only)
         for step in self.steps(sync_run_id).values() if sync_run_id else ():
             step()
-        return run_id, sync_run_id
+        return attempt, sync_run_id
 
     def night(self, plan_only=False):
         """Run a whole night that ends green; returns its sync run id."""
-        run_id, sync_run_id = self.work(plan_only)
-        self.report(run_id)
+        attempt, sync_run_id = self.work(plan_only)
+        self.report(attempt)
         return sync_run_id
 
-    def report(self, run_id):
-        return report(self.engine, run_id, clock=utc_now)
+    def report(self, attempt):
+        return report(self.engine, attempt, clock=utc_now)
 
     # -- the audit
 

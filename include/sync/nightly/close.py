@@ -8,6 +8,7 @@ from upath import UPath
 from include.audit import links, runs, writes
 from include.audit.runs import Run
 from include.domain.errors import PermanentSyncError
+from include.domain.values import Side
 from include.store.database import transaction
 from include.sync import staging as stages
 from include.sync.clock import Clock
@@ -15,14 +16,14 @@ from include.sync.nightly.steps import Counts
 
 
 class OpenWritesError(PermanentSyncError):
-    """A night cannot close while a planned write has no outcome."""
+    """A night cannot close while a planned write has no outcome or was not read back."""
 
 
 def close(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> Counts:
     """Close the night: every planned write has an outcome, and the bases move.
 
     Raises:
-        OpenWritesError: a planned write has no outcome: a load was skipped or cut short.
+        OpenWritesError: a planned write has no outcome, or was not read back: a step was skipped.
     """
     run = runs.enter(engine, sync_run_id, "close", now=clock())
     if run.finished is not None:
@@ -43,5 +44,10 @@ def _move_bases(conn: Connection, run: Run, now: datetime) -> int:
         raise OpenWritesError(
             f"{missing} planned writes have no outcome: clear load.store or load.salesforce of "
             "this run, then close it again"
+        )
+    unverified = sum(len(writes.applied(conn, run, side)) for side in Side)
+    if unverified:
+        raise OpenWritesError(
+            f"{unverified} writes were not read back: clear verify of this run, then close it again"
         )
     return links.move_bases(conn, run, now=now)

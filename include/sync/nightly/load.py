@@ -1,5 +1,6 @@
 """Write what was decided: opt-outs to the store, then to Salesforce."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import pandas as pd
@@ -12,6 +13,7 @@ from include.domain.values import FailureClass, Outcome, SalesforceObject, Side
 from include.salesforce.client import SalesforceClient
 from include.store import people
 from include.store.database import transaction
+from include.sync.choices import require_unchanged
 from include.sync.clock import Clock
 from include.sync.nightly.steps import (
     Counts,
@@ -33,6 +35,7 @@ def load_store(engine: Engine, sync_run_id: int, *, clock: Clock) -> Counts:
         now = clock()
         runs.guard(conn, run, now=now)
         planned = _planned(conn, run, Side.STORE)
+        _may_write(conn, run, planned)
         acts = people.record_opt_outs(conn, _acts(run, planned), occurred_at=_seen_at(run))
         outcomes = _store_outcomes(planned, acts)
         writes.record_outcomes(conn, run, columns_of(outcomes), now=now)
@@ -45,6 +48,11 @@ def _planned(conn: Connection, run: Run, side: Side) -> pd.DataFrame:
     """Return what is still to be written; a plan-only night writes nothing."""
     pending = writes.pending_writes(conn, run, side)
     return pending.iloc[:0] if run.plan_only else pending
+
+
+def _may_write(conn: Connection, run: Run, planned: pd.DataFrame) -> None:
+    if not planned.empty:
+        require_unchanged(conn, run)
 
 
 def _acts(run: Run, planned: pd.DataFrame) -> pd.DataFrame:
@@ -61,14 +69,12 @@ def _seen_at(run: Run) -> datetime:
 
 
 def _store_outcomes(planned: pd.DataFrame, acts: pd.DataFrame) -> pd.DataFrame:
-    outcomes = planned.merge(acts, on="person_id", validate="1:1").assign(side=Side.STORE.value)
+    """A person deleted since they were read needs no opt-out any more."""
+    outcomes = planned.merge(acts, on="person_id", validate="1:1")
     is_gone = outcomes["act_id"].isna() & ~outcomes["already_opted_out"].astype(bool)
-    return mark(
-        outcomes,
-        is_gone,
-        FailureClass.GONE,
-        "PERSON_GONE",
-        "The person was deleted from the store since it was read: nothing to do.",
+    applied = pd.Series(Outcome.APPLIED.value, index=outcomes.index, dtype="str")
+    return outcomes.assign(
+        side=Side.STORE.value, outcome=applied.mask(is_gone, Outcome.SUPERSEDED.value)
     )
 
 
@@ -107,6 +113,27 @@ def _write_flags(
     rows: pd.DataFrame,
     clock: Clock,
 ) -> None:
+    """Write and record; what may succeed a moment later (a locked record) is tried once more."""
+    again = []
+    for outcomes in _written(engine, client, run, obj, rows, clock):
+        is_passing = outcomes["failure_class"] == FailureClass.RETRY.value
+        record_outcomes(engine, run, outcomes[~is_passing], clock)
+        again.append(outcomes.loc[is_passing, rows.columns])
+    left = pd.concat(again, ignore_index=True)
+    if not left.empty:
+        for outcomes in _written(engine, client, run, obj, left, clock):
+            record_outcomes(engine, run, outcomes, clock)
+
+
+def _written(
+    engine: Engine,
+    client: SalesforceClient,
+    run: Run,
+    obj: SalesforceObject,
+    rows: pd.DataFrame,
+    clock: Clock,
+) -> Iterator[pd.DataFrame]:
+    """Send and yield outcomes, one row per person; nothing is sent once the sync is off."""
     chosen = run.settings.settings
     results = client.write_flags(
         obj,
@@ -116,8 +143,13 @@ def _write_flags(
         DatabaseJobJournal(engine, run, clock),
         bulk_threshold=chosen.bulk_threshold,
     )
-    for result in results:
-        record_outcomes(engine, run, _salesforce_outcomes(rows, result), clock)
+    while True:
+        with transaction(engine) as conn:
+            require_unchanged(conn, run)
+        result = next(results, None)
+        if result is None:
+            return
+        yield _salesforce_outcomes(rows, result)
 
 
 def _salesforce_outcomes(rows: pd.DataFrame, result: pd.DataFrame) -> pd.DataFrame:

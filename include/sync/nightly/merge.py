@@ -34,7 +34,12 @@ def merge(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> 
         runs.guard(conn, run, now=now)
         decisions.record_decisions(conn, run, result.decisions, now=now)
         unlinked = 0 if run.plan_only else _record_observations(conn, run, result, now)
-        counts = {"links": result.counts, "decisions": len(result.decisions), "unlinked": unlinked}
+        counts = {
+            "links": result.counts,
+            "decisions": len(result.decisions),
+            "unlinked": unlinked,
+            "lost": result.lost,
+        }
         runs.finish_step(conn, run, counts, now=now)
     log.info("Decided %d of %d links", len(result.decisions), sum(result.counts.values()))
     return counts
@@ -61,10 +66,11 @@ def _read_records(stage: Stage, readable: list[SalesforceObject]) -> pd.DataFram
 
 
 def _record_observations(conn: Connection, run: Run, result: MergeResult, now: datetime) -> int:
-    """Remember which records came and went and who cannot be linked; tell only what is new."""
+    """Remember which records came and went and who cannot be reached; tell only what is new."""
     links.record_visibility(conn, run, result.visibility, now=now)
     new = decisions.record_unlinked(conn, run, result.unlinked, now=now)
-    decisions.record_decisions(conn, run, _unlinked_decisions(new), now=now)
+    untold = new[~new["person_id"].isin(result.decisions["person_id"])]
+    decisions.record_decisions(conn, run, _unlinked_decisions(untold), now=now)
     return len(result.unlinked)
 
 

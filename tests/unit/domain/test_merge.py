@@ -173,6 +173,38 @@ def test_people_who_cannot_be_linked_are_listed_if_it_matters():
     assert result.decisions.empty
 
 
+def test_an_opt_out_whose_record_is_gone_is_listed_however_it_went():
+    result = decide(
+        people(*(person(n, record_id(n), n != 3) for n in range(1, 6))),
+        records(
+            record(record_id(2), IN, is_deleted=True),
+            record(record_id(3), OUT, is_converted=True),
+            record(record_id(4), OUT, is_deleted=True, master_record_id=record_id(9)),
+            record(record_id(5), OUT),
+        ),
+        links(),
+    )
+    assert result.unlinked[["person_id", "code"]].to_numpy().tolist() == [
+        [1, "NOT_VISIBLE"],
+        [2, "DELETED_IN_SALESFORCE"],
+        [3, "NOT_VISIBLE"],  # its opt-out is carried over into the store tonight
+        [4, "NOT_VISIBLE"],
+    ]
+
+
+def test_only_records_that_an_earlier_night_had_count_as_lost():
+    result = decide(
+        people(*(person(n, record_id(n), IN) for n in range(1, 5))),
+        records(record(record_id(4), IN)),
+        links(
+            link(1, record_id(1), IN),
+            link(2, record_id(2), IN, is_visible=False),
+            link(4, record_id(4), IN),
+        ),
+    )
+    assert result.lost == {"Contact": (1, 3)}
+
+
 def test_an_id_typed_in_15_characters_is_the_same_record():
     result = decide(
         people(person(1, record_id(1)[:15], OUT)),
