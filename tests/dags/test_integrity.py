@@ -83,6 +83,8 @@ def test_preflight_outlasts_the_lease_of_a_night_that_died_without_a_word(nightl
 def test_the_report_decides_the_colour_of_the_night(nightly):
     assert [task.task_id for task in nightly.leaves] == ["report"]
     assert nightly.get_task("report").trigger_rule == "all_done"
+    extracts = {task.task_id for task in nightly.tasks if task.task_id.startswith("extract.")}
+    assert nightly.get_task("report").upstream_task_ids == {"close", *extracts}  # waits for both
     others = [task for task in nightly.tasks if task.task_id != "report"]
     assert {task.trigger_rule.value for task in others} == {"all_success"}
 
