@@ -39,7 +39,7 @@ def health(_org: Org, call: Call) -> Response:
 
 def records(org: Org, call: Call) -> Response:
     """``GET records/{X}``: every record with every column, deleted ones too, ordered by Id."""
-    object_type = org.schema.object_type(call.params["object"])
+    object_type = org.schema.any_object(call.params["object"])
     renderer = RecordRenderer(object_type, object_type.fields, "")
     rows = org.database.read().execute(
         f'select {select_list(object_type.fields)} from "{object_type.name}" order by "Id"'  # noqa: S608
@@ -60,7 +60,7 @@ def edit(org: Org, call: Call) -> Response:
 def field_access(org: Org, call: Call) -> Response:
     """``POST field-access``: an administrator sets field-level security."""
     document = call.json()
-    object_type = org.schema.object_type(_required(document, "object", str))
+    object_type = org.schema.any_object(_required(document, "object", str))
     try:
         field = org.schema.any_field(object_type, _required(document, "field", str))
     except UnknownFieldError as error:
@@ -72,6 +72,14 @@ def field_access(org: Org, call: Call) -> Response:
     )
     org.schema.grant(object_type, field, access)
     return call.answer({"object": object_type.name, "field": field.name})
+
+
+def object_access(org: Org, call: Call) -> Response:
+    """``POST object-access``: an administrator gives or takes Read on an object."""
+    document = call.json()
+    object_type = org.schema.any_object(_required(document, "object", str))
+    org.schema.grant_object(object_type, readable=_required(document, "readable", bool))
+    return call.answer({"object": object_type.name})
 
 
 def assignment_rule(org: Org, call: Call) -> Response:
@@ -92,7 +100,7 @@ def _owner(document: dict[str, Any]) -> str:
 def custom_field(org: Org, call: Call) -> Response:
     """``POST custom-field``: an administrator installs a checkbox, false everywhere."""
     document = call.json()
-    object_type = org.schema.object_type(_required(document, "object", str))
+    object_type = org.schema.any_object(_required(document, "object", str))
     name = _required(document, "name", str)
     if not name.endswith("__c") or not name.isidentifier():
         raise _bad_request("a custom field's name is an identifier which ends in __c")
@@ -199,6 +207,7 @@ ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("GET", "/records/{object}", records),
     ("POST", "/edit", edit),
     ("POST", "/field-access", field_access),
+    ("POST", "/object-access", object_access),
     ("POST", "/assignment-rule", assignment_rule),
     ("POST", "/custom-field", custom_field),
     ("POST", "/convert-lead", convert_lead),

@@ -34,6 +34,7 @@ create table job (
 # What came later: a file of an earlier version gets them when it is opened.
 _LATER_TABLES = (
     "create table if not exists assignment_rule (object text primary key, owner text not null)",
+    "create table if not exists hidden_object (object text primary key)",
 )
 
 

@@ -55,9 +55,11 @@ def run_ingest(
 
     Raises:
         JobFailedError: a column does not exist or is hidden: the whole job fails and no row is
-            processed [captured].
+            processed [captured]. So it does when the object may not be read any more [assumed].
     """
-    object_type = schema.object_type(job.object)
+    object_type = schema.find_object(job.object)
+    if object_type is None:
+        raise JobFailedError(f"InvalidBatch : Entity '{job.object}' is not supported")
     rules = SaveRules(
         INTEGRATION_USER_ID,
         object_type.name,

@@ -119,6 +119,10 @@ class RunningEmulator:
         }  # fmt: skip
         self.control("POST", "field-access", document)
 
+    def set_object_access(self, sobject: str, *, readable: bool) -> None:
+        """Give or take the integration user's Read on an object."""
+        self.control("POST", "object-access", {"object": sobject, "readable": readable})
+
     def set_assignment_rule(self, owner: str | None) -> None:
         """Give every Lead saved over REST to ``owner``; None deactivates the rule."""
         document = {"active": owner is not None, "owner": owner}
@@ -176,7 +180,7 @@ class RunningEmulator:
         self.control("DELETE", "requests")
 
     def restore(self) -> None:
-        """Undo faults, limits, held jobs, rules and restricted standard fields.
+        """Undo faults, limits, held jobs, rules, and restricted objects and standard fields.
 
         Records stay changed.
         """
@@ -185,6 +189,7 @@ class RunningEmulator:
         self.hold_jobs(False)
         self.set_assignment_rule(None)
         for sobject in ("Contact", "Lead"):
+            self.set_object_access(sobject, readable=True)
             self.set_field_access(sobject, "HasOptedOutOfEmail", readable=True, updateable=True)
         self.reset_requests()
 

@@ -35,37 +35,55 @@ class Schema:
         self._database = database
         self._objects: dict[str, ObjectType] = {}
         self._access: dict[tuple[str, str], FieldAccess] = {}
+        self._hidden: set[str] = set()
         self.load()
 
     def load(self) -> None:
-        """Read custom fields and field-level security from the database."""
+        """Read custom fields, object permissions and field-level security from the database."""
         self._objects = {each.name.lower(): each for each in STANDARD_OBJECTS}
         self._access = {}
         connection = self._database.read()
         for name, field, label in connection.execute("select * from custom_field"):
-            self._add(self.object_type(name), _checkbox(field, label))
+            self._add(self.any_object(name), _checkbox(field, label))
         for name, field, *grants in connection.execute("select * from field_access"):
             self._access[name, field] = FieldAccess(*map(bool, grants))
+        self._hidden = {name for (name,) in connection.execute("select * from hidden_object")}
 
     def _add(self, object_type: ObjectType, field: Field) -> None:
         extended = replace(object_type, fields=(*object_type.fields, field))
         self._objects[object_type.name.lower()] = extended
 
     def object_types(self) -> list[ObjectType]:
-        """Return every object of the org."""
-        return list(self._objects.values())
+        """Return every object the user may read."""
+        return [each for each in self._objects.values() if each.name not in self._hidden]
 
     def find_object(self, name: str) -> ObjectType | None:
-        """Return the object of that name, or None."""
-        return self._objects.get(name.lower())
+        """Return the object of that name, or None: without Read on it, it does not exist.
+
+        A query then says INVALID_TYPE [captured]; that everything else answers as for an object
+        which nobody made, describe 404 NOT_FOUND among it, is [assumed].
+        """
+        found = self._objects.get(name.lower())
+        return None if found is None or found.name in self._hidden else found
 
     def object_type(self, name: str) -> ObjectType:
         """Return the object of that name.
 
         Raises:
-            SalesforceError: 404 NOT_FOUND [recorded].
+            SalesforceError: 404 NOT_FOUND [recorded]: there is none, or the user may not read it.
         """
         found = self.find_object(name)
+        if found is None:
+            raise not_found()
+        return found
+
+    def any_object(self, name: str) -> ObjectType:
+        """Return the object of that name whether readable or not: for the control API.
+
+        Raises:
+            SalesforceError: 404 NOT_FOUND: there is none.
+        """
+        found = self._objects.get(name.lower())
         if found is None:
             raise not_found()
         return found
@@ -109,6 +127,17 @@ class Schema:
             if field.name.lower() == lowered:
                 return field
         raise UnknownFieldError(name)
+
+    def grant_object(self, object_type: ObjectType, *, readable: bool) -> None:
+        """Give or take the user's Read on an object."""
+        with self._database.write() as connection:
+            connection.execute("delete from hidden_object where object = ?", (object_type.name,))
+            if not readable:
+                connection.execute("insert into hidden_object values (?)", (object_type.name,))
+        if readable:
+            self._hidden.discard(object_type.name)
+        else:
+            self._hidden.add(object_type.name)
 
     def grant(self, object_type: ObjectType, field: Field, access: FieldAccess) -> None:
         """Set the field-level security of one field."""

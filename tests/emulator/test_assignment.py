@@ -149,7 +149,8 @@ def test_a_file_of_an_earlier_version_gets_what_is_new(tmp_path: Path) -> None:
         pass
     for name in ("salesforce.db", "salesforce.db-snapshot"):
         with closing(sqlite3.connect(tmp_path / name)) as connection:
-            connection.execute("drop table assignment_rule")
+            for table in ("assignment_rule", "hidden_object"):
+                connection.execute(f"drop table {table}")
             connection.commit()
     with running_emulator(tmp_path, size) as emulator:
         lead = first(emulator, "Lead")

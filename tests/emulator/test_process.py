@@ -47,6 +47,7 @@ def test_a_killed_emulator_finds_its_data_again(tmp_path: Path) -> None:
     first = start_emulator(tmp_path, SMALL)
     first.install_checkbox("Contact", "Sales_Opt_Out__c", "Sales Opt Out")
     first.set_field_access("Lead", "HasOptedOutOfEmail", readable=False, updateable=False)
+    first.set_object_access("Account", readable=False)
     record_id = first.records("Contact")[3]["Id"]
     first.edit(record_id, Sales_Opt_Out__c=True)
     before = {sobject: first.records(sobject) for sobject in ("Contact", "Lead")}
@@ -57,6 +58,7 @@ def test_a_killed_emulator_finds_its_data_again(tmp_path: Path) -> None:
         api = Api(second)
         fields = api.get("sobjects/Lead/describe").json()["fields"]
         assert "HasOptedOutOfEmail" not in {field["name"] for field in fields}
+        assert api.get("sobjects/Account/describe").status_code == 404
 
 
 def test_a_job_cut_off_by_a_kill_is_finished_after_the_restart(tmp_path: Path) -> None:
