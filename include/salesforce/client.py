@@ -59,6 +59,8 @@ class SalesforceClient:
     def field_access(self, obj: SalesforceObject, field: str) -> FieldAccess:
         """Tell whether the integration user sees `field` and may change it.
 
+        Neither, where it may not read the object at all.
+
         Raises:
             InvalidFieldNameError: not an API name.
         """

@@ -1,14 +1,18 @@
 """What the integration user may do with a field, as describe tells it.
 
 Salesforce hides `HasOptedOutOfEmail` from everybody by default. A hidden field is absent from
-describe; absent never means "nobody opted out".
+describe, and a hidden object has none; absent never means "nobody opted out".
 """
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from include.domain.values import SalesforceObject
+from include.salesforce.errors import SalesforceRequestError
 from include.salesforce.records import checked_field
 from include.salesforce.session import SalesforceSession
+
+_NO_SUCH_OBJECT: Final = (404, "NOT_FOUND")  # or no Read on it: Salesforce does not tell which
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,19 @@ class FieldAccess:
 def read_field_access(session: SalesforceSession, obj: SalesforceObject, field: str) -> FieldAccess:
     """Look a field up in describe; API names are case-insensitive."""
     name = checked_field(field).lower()
-    document = session.json("GET", f"sobjects/{obj.value}/describe", repeatable=True)
-    for each in document["fields"]:
+    for each in _visible_fields(session, obj):
         if each["name"].lower() == name:
             return FieldAccess(readable=True, updateable=bool(each["updateable"]))
     return FieldAccess(readable=False, updateable=False)
+
+
+def _visible_fields(session: SalesforceSession, obj: SalesforceObject) -> list[dict[str, Any]]:
+    """Return the fields the integration user sees; none where it may not read the object."""
+    try:
+        document = session.json("GET", f"sobjects/{obj.value}/describe", repeatable=True)
+    except SalesforceRequestError as error:
+        if (error.status, error.code) != _NO_SUCH_OBJECT:
+            raise
+        return []
+    fields: list[dict[str, Any]] = document["fields"]
+    return fields

@@ -22,6 +22,7 @@ from include.salesforce.limits import ApiBudget
 from include.salesforce.session import SalesforceSession
 from local.salesforce_emulator.testing import RunningEmulator, free_ports
 from tests.salesforce.conftest import QUICK
+from tests.salesforce.scripted import Answer, ScriptedSalesforce
 
 CONTACT, LEAD = SalesforceObject.CONTACT, SalesforceObject.LEAD
 FIELD = "HasOptedOutOfEmail"
@@ -196,6 +197,29 @@ def test_a_field_that_is_not_installed_is_neither_readable_nor_updateable(
     client: SalesforceClient,
 ) -> None:
     assert client.field_access(CONTACT, "Not_There__c") == FieldAccess(False, False)
+
+
+def test_an_object_the_user_cannot_see_costs_that_object_only(
+    emulator: RunningEmulator, client: SalesforceClient
+) -> None:
+    emulator.set_object_access("Lead", readable=False)
+
+    assert client.field_access(LEAD, FIELD) == FieldAccess(False, False)
+    assert client.field_access(CONTACT, FIELD) == FieldAccess(True, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, b"<html>no such page</html>"), (403, [{"errorCode": "API_DISABLED_FOR_ORG"}])],
+)
+def test_any_other_refusal_of_describe_is_an_error(status: int, body: object) -> None:
+    """A proxy's 404 says nothing about what the integration user may see."""
+    salesforce = ScriptedSalesforce(Answer(status, body))
+
+    with pytest.raises(SalesforceRequestError) as caught:
+        SalesforceClient(salesforce.session).field_access(LEAD, FIELD)
+
+    assert caught.value.status == status
 
 
 @pytest.mark.parametrize("action", [{"status": 503}, {"action": "reset"}, {"action": "truncate"}])
