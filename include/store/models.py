@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Text, func
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Text, desc, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -37,7 +37,12 @@ class Unsubscribe(Base):
 
     __tablename__ = "unsubscribe"
     __table_args__ = (
-        Index("unsubscribe_person", "person_id", "occurred_at", "id"),
+        Index(
+            "unsubscribe_newest",
+            "person_id",
+            desc(text("LEAST(occurred_at, recorded_at)")),
+            desc("id"),
+        ),
         {"schema": "engagement"},
     )
 

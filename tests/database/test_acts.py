@@ -1,3 +1,5 @@
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -5,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from include.store.database import transaction
 from include.store.errors import StoreRefusedError
@@ -65,18 +67,89 @@ def test_states_are_what_walking_through_the_acts_gives(
     engine: Engine, history: list[Act], scopes: list[str], bounces: bool
 ) -> None:
     with engine.connect() as conn:
-        people = add_people(conn, 3)
-        told: dict[int, list[tuple[int, Act]]] = {person: [] for person in people}
-        for act in history:
-            person = people[act.person]
-            columns = vars(act) | {"caused_by": "x" if act.origin == "Salesforce Sync" else None}
-            columns.pop("person")
-            told[person].append((add_act(conn, person, **columns), act))
+        told = tell(conn, history)
         rows = conn.execute(text(STATES), {"scopes": scopes, "bounces": bounces}).all()
         conn.rollback()
     assert {row[0]: tuple(row[2:]) for row in rows} == {
         person: expected(story, scopes, bounces) for person, story in told.items()
     }
+
+
+def tell(conn: Connection, history: list[Act]) -> dict[int, list[tuple[int, Act]]]:
+    """Add three people and their acts; return each one's acts by id."""
+    people = add_people(conn, 3)
+    told: dict[int, list[tuple[int, Act]]] = {person: [] for person in people}
+    for act in history:
+        person = people[act.person]
+        columns = vars(act) | {"caused_by": "x" if act.origin == "Salesforce Sync" else None}
+        columns.pop("person")
+        told[person].append((add_act(conn, person, **columns), act))
+    return told
+
+
+@hypothesis_settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(acts, max_size=12))
+def test_the_list_for_senders_says_what_the_sync_reads(engine: Engine, history: list[Act]) -> None:
+    with engine.connect() as conn:
+        tell(conn, history)
+        rows = conn.execute(text(STATES), {"scopes": ["team"], "bounces": False}).all()
+        view = "SELECT * FROM engagement.person_opt_out ORDER BY person_id"
+        assert conn.execute(text(view)).all() == rows
+        conn.rollback()
+
+
+@pytest.fixture
+def sender(engine: Engine) -> Iterator[str]:
+    """A role that may read the list for senders and nothing else."""
+    name = f"opt_out_test_sender_{os.getpid()}"
+    with transaction(engine) as conn:
+        conn.execute(text(f"CREATE ROLE {name}"))
+        conn.execute(text(f"GRANT USAGE ON SCHEMA engagement TO {name}"))
+        conn.execute(text(f"GRANT SELECT ON engagement.person_opt_out TO {name}"))
+    yield name
+    with transaction(engine) as conn:
+        conn.execute(text(f"DROP OWNED BY {name}"))
+        conn.execute(text(f"DROP ROLE {name}"))
+
+
+def test_a_sender_needs_no_more_than_the_list(engine: Engine, sender: str) -> None:
+    with transaction(engine) as conn:
+        act = add_act(conn, add_people(conn, 2)[0])
+        conn.execute(text(f"SET LOCAL ROLE {sender}"))
+        rows = conn.execute(
+            text("SELECT act_id FROM engagement.person_opt_out WHERE is_opted_out")
+        )
+        assert rows.scalars().all() == [act]
+    with pytest.raises(StoreRefusedError, match="42501"), transaction(engine) as conn:
+        conn.execute(text(f"SET LOCAL ROLE {sender}"))
+        conn.execute(text("SELECT id FROM engagement.unsubscribe"))
+
+
+MANY_ACTS = """
+INSERT INTO engagement.unsubscribe
+    (person_id, kind, scope, origin, occurred_at, idempotency_key)
+SELECT id, 'unsubscribe', 'team', 'Clicked Link', now() - id * interval '1 second', id || '/' || n
+FROM engagement.person CROSS JOIN generate_series(1, 2) AS n
+"""
+LOOK_UP = """
+EXPLAIN SELECT s.is_opted_out
+FROM engagement.person AS p
+JOIN engagement.person_opt_out AS s ON s.person_id = p.id
+WHERE p.id IN (5, 6, 7)
+"""
+
+
+def test_looking_up_three_people_reads_three_people(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        add_people(conn, 20_000)
+        conn.execute(text(MANY_ACTS))
+        conn.execute(text("ANALYZE engagement.person, engagement.unsubscribe"))
+        plan = "\n".join(conn.execute(text(LOOK_UP)).scalars())
+    assert "Seq Scan" not in plan
+    assert "Sort" not in plan
+    assert "unsubscribe_newest" in plan
 
 
 def test_a_resubscribe_of_the_person_alone_leaves_the_opt_out(engine: Engine) -> None:
