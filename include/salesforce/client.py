@@ -62,6 +62,7 @@ class SalesforceClient:
         Neither, where it may not read the object at all.
 
         Raises:
+            FieldSpellingError: the field is visible and spelled in another case.
             InvalidFieldNameError: not an API name.
         """
         return read_field_access(self._session, obj, field)

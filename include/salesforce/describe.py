@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from include.domain.values import SalesforceObject
-from include.salesforce.errors import SalesforceRequestError
+from include.salesforce.errors import FieldSpellingError, SalesforceRequestError
 from include.salesforce.records import checked_field
 from include.salesforce.session import SalesforceSession
 
@@ -24,12 +24,28 @@ class FieldAccess:
 
 
 def read_field_access(session: SalesforceSession, obj: SalesforceObject, field: str) -> FieldAccess:
-    """Look a field up in describe; API names are case-insensitive."""
+    """Look a field up in describe.
+
+    Salesforce takes an API name in any case but answers in its own, and results are read by name.
+
+    Raises:
+        FieldSpellingError: the field is visible and spelled in another case.
+        InvalidFieldNameError: not an API name.
+    """
     name = checked_field(field).lower()
     for each in _visible_fields(session, obj):
         if each["name"].lower() == name:
+            _refuse_another_spelling(field, each["name"])
             return FieldAccess(readable=True, updateable=bool(each["updateable"]))
     return FieldAccess(readable=False, updateable=False)
+
+
+def _refuse_another_spelling(field: str, canonical: str) -> None:
+    if field != canonical:
+        raise FieldSpellingError(
+            f"Salesforce spells the field {canonical}; the settings say {field}: correct it with "
+            f"python -m include.cli settings set --sales-field {canonical} --by NAME --note WHY"
+        )
 
 
 def _visible_fields(session: SalesforceSession, obj: SalesforceObject) -> list[dict[str, Any]]:

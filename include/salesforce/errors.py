@@ -11,6 +11,7 @@ PermanentSyncError                  a human must look
 ├── InsecureConnectionError         plain http, or a certificate nobody vouches for
 ├── FieldNotVisibleError            the integration user cannot see the field
 ├── InvalidFieldNameError           not the API name of a field
+├── FieldSpellingError              the API name of a field, but for upper and lower case
 ├── JobFailedError                  Salesforce refused a job
 └── SalesforceRequestError          any other 4xx
 
@@ -67,6 +68,10 @@ class FieldNotVisibleError(PermanentSyncError):
 
 class InvalidFieldNameError(PermanentSyncError):
     """The text is not the API name of a field and never reaches a query."""
+
+
+class FieldSpellingError(PermanentSyncError):
+    """Salesforce spells the field's API name in another case: answers would not be found by it."""
 
 
 class JobFailedError(PermanentSyncError):

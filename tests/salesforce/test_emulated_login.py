@@ -8,11 +8,13 @@ import pytest
 import requests
 from simple_salesforce.api import Salesforce
 
+from include.domain.errors import PermanentSyncError
 from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.salesforce.describe import FieldAccess
 from include.salesforce.errors import (
     ApiLimitError,
+    FieldSpellingError,
     InsecureConnectionError,
     LoginError,
     SalesforceRequestError,
@@ -190,7 +192,32 @@ def test_field_access_is_what_field_level_security_says(
     emulator.set_field_access("Lead", FIELD, readable=readable, updateable=updateable)
 
     assert client.field_access(LEAD, FIELD) == FieldAccess(readable, updateable)
-    assert client.field_access(LEAD, FIELD.lower()) == FieldAccess(readable, updateable)
+
+
+def test_a_field_spelled_in_another_case_is_an_error_with_its_correction(
+    emulator: RunningEmulator, client: SalesforceClient
+) -> None:
+    """Salesforce would find it, but answers under its own spelling, where we do not look."""
+    emulator.install_checkbox("Lead", "Sales_Opt_Out__c", "Sales Opt Out")
+
+    with pytest.raises(FieldSpellingError) as caught:
+        client.field_access(LEAD, "sales_opt_out__c")
+
+    assert isinstance(caught.value, PermanentSyncError)
+    assert str(caught.value) == (
+        "Salesforce spells the field Sales_Opt_Out__c; the settings say sales_opt_out__c: correct "
+        "it with python -m include.cli settings set --sales-field Sales_Opt_Out__c --by NAME "
+        "--note WHY"
+    )
+    assert client.field_access(LEAD, "Sales_Opt_Out__c") == FieldAccess(True, True)
+
+
+def test_a_hidden_field_has_no_spelling(
+    emulator: RunningEmulator, client: SalesforceClient
+) -> None:
+    emulator.set_field_access("Lead", FIELD, readable=False, updateable=False)
+
+    assert client.field_access(LEAD, FIELD.lower()) == FieldAccess(False, False)
 
 
 def test_a_field_that_is_not_installed_is_neither_readable_nor_updateable(
