@@ -37,8 +37,15 @@ _EDIT_ACCESS: Final = (
 _FIELD_ACCESS: Final = (
     "Make the opt-out field visible and editable for the integration user in its permission set."
 )
+_INTO_THE_STORE: Final = (
+    "into the person's salesforce_id in the store, then the next night carries the opt-out over."
+)
 _IS_GONE: Final = (
-    "Nothing to do: the record was deleted or merged; its successor is found by itself."
+    "The record was deleted, or lives on as another one after a merge. If there is a surviving "
+    "record, put its Id " + _INTO_THE_STORE
+)
+_IS_CONVERTED: Final = (
+    "The Lead was converted and lives on as a Contact: put that Contact's Id " + _INTO_THE_STORE
 )
 
 _RETRY, _PERMISSION = FailureClass.RETRY, FailureClass.PERMISSION
@@ -56,10 +63,7 @@ _TABLE: Final = {
     REPLY_LOST: (_RETRY, "The reply was lost and the record shows another value. " + _NEXT_NIGHT),
     "ENTITY_IS_DELETED": (_GONE, _IS_GONE),
     "INVALID_CROSS_REFERENCE_KEY": (_GONE, _IS_GONE),
-    "CANNOT_UPDATE_CONVERTED_LEAD": (
-        _GONE,
-        "Nothing to do: the Lead was converted; its Contact carries the opt-out from now on.",
-    ),
+    "CANNOT_UPDATE_CONVERTED_LEAD": (_GONE, _IS_CONVERTED),
     "INSUFFICIENT_ACCESS_OR_READONLY": (_PERMISSION, _EDIT_ACCESS),
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": (
         _PERMISSION,

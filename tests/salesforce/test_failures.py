@@ -34,6 +34,18 @@ def test_class_of_a_status_code(code: str, failure_class: FailureClass) -> None:
     assert failure.fix.endswith(".")
 
 
+@pytest.mark.parametrize(
+    "code", ["ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "CANNOT_UPDATE_CONVERTED_LEAD"]
+)
+def test_a_record_that_is_gone_says_which_id_to_put_where(code: str) -> None:
+    """Nothing follows a merge, a deletion or a conversion by itself."""
+    fix = explain(code).fix
+
+    assert "salesforce_id in the store" in fix
+    assert "the next night carries the opt-out over" in fix
+    assert "Nothing to do" not in fix
+
+
 def test_an_unknown_code_is_validation_and_named_in_the_fix() -> None:
     failure = explain("STORAGE_LIMIT_EXCEEDED")
 
