@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
-    "Api", "EmulatorError", "RunningEmulator", "Size", "free_ports", "running_emulator",
-    "start_emulator", "stop_emulator",
+    "Api", "EmulatorError", "RunningEmulator", "Size", "free_ports", "longest_start",
+    "running_emulator", "start_emulator", "stop_emulator",
 ]  # fmt: skip
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60.0
+_SEEDED_PER_SECOND = 2_000  # on a slow and busy machine; twenty times as many on a good one
 _STOP_SECONDS = 15.0
 
 
@@ -54,7 +55,7 @@ def running_emulator(
     kept aside, so that ``emulator.reset()`` after each test gives the next one a fresh org.
 
     Raises:
-        EmulatorError: it ended or did not answer within a minute; its output is in the message.
+        EmulatorError: it ended or did not answer in time; its output is in the message.
     """
     emulator = start_emulator(folder, size or Size(), environment=environment)
     try:
@@ -62,6 +63,11 @@ def running_emulator(
         yield emulator
     finally:
         stop_emulator(emulator)
+
+
+def longest_start(size: Size) -> float:
+    """Return how many seconds a start may take: seeding takes its time before the first answer."""
+    return _START_SECONDS + (size.contacts + size.leads) / _SEEDED_PER_SECOND
 
 
 def start_emulator(
@@ -87,7 +93,7 @@ def start_emulator(
         )
     emulator = RunningEmulator(process, http_port, tls_port, folder)
     try:
-        _wait_until_healthy(emulator)
+        _wait_until_healthy(emulator, longest_start(size))
     except BaseException:
         process.kill()
         process.wait()
@@ -122,8 +128,8 @@ def free_ports(count: int) -> list[int]:
         return ports
 
 
-def _wait_until_healthy(emulator: RunningEmulator) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+def _wait_until_healthy(emulator: RunningEmulator, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if emulator.process.poll() is not None:
             break

@@ -14,6 +14,7 @@ from local.salesforce_emulator.testing import (
     Api,
     Size,
     free_ports,
+    longest_start,
     running_emulator,
     start_emulator,
     stop_emulator,
@@ -161,6 +162,12 @@ def test_valid_certificates_are_kept_and_expiring_ones_replaced(tmp_path: Path) 
     assert ensure_certificates(tmp_path, later).server.read_bytes() != first
     (tmp_path / "server.pem").write_text("garbage")
     assert b"BEGIN CERTIFICATE" in ensure_certificates(tmp_path).server.read_bytes()
+
+
+def test_a_large_org_is_given_more_time_to_start() -> None:
+    """A million records take minutes to seed; a small org that does not answer is broken."""
+    assert longest_start(Size(contacts=30, leads=10)) < 61
+    assert longest_start(Size(contacts=800_000, leads=200_000)) >= 5 * 60
 
 
 def test_stopping_twice_changes_nothing(tmp_path: Path) -> None:
