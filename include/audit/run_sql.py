@@ -22,6 +22,7 @@ SELECT {", ".join(COLUMNS)}, settings_version FROM opt_out_sync.sync_run
 WHERE id = :run_id
 """  # noqa: S608 - constants
 SELECT_FOR_UPDATE = f"{SELECT} FOR UPDATE"
+ENSURE_PARTITIONS = "SELECT opt_out_sync.ensure_audit_partitions(:audited, :now)"
 INSERT = """
 INSERT INTO opt_out_sync.sync_run
     (kind, state, reason, night, interval_start, interval_end, airflow_run_id, attempt,

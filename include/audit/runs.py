@@ -104,8 +104,8 @@ def open_night(
     Raises:
         NightAlreadyOpenError: another Airflow run holds a lease that is still good.
     """
+    _ensure_audit_partitions(engine, now)
     with transaction(engine) as conn:
-        conn.execute(text("SELECT opt_out_sync.ensure_audit_partitions(:now)"), {"now": now})
         _one_opener_at_a_time(conn)
         conn.execute(text(run_sql.SUPERSEDE), {"airflow_run_id": airflow_run_id, "now": now})
         _end_expired_run(conn, now)
@@ -249,6 +249,17 @@ def find(engine: Engine, run_id: int) -> Run:
 
 def _one_opener_at_a_time(conn: Connection) -> None:
     conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('opt_out_sync.open_run'))"))
+
+
+def _ensure_audit_partitions(engine: Engine, now: datetime) -> None:
+    """Make room for this month and the next.
+
+    Each table is locked in a transaction of its own: one that held it while waiting for a run's
+    row, or for the other table, could wait for a step that waits for it.
+    """
+    for table in ("merge_audit", "write_attempt"):
+        with transaction(engine) as conn:
+            conn.execute(text(run_sql.ENSURE_PARTITIONS), {"audited": table, "now": now})
 
 
 def _end_expired_run(conn: Connection, now: datetime) -> None:

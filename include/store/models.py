@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Text, desc, func, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Text, func, literal_column
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -40,8 +40,8 @@ class Unsubscribe(Base):
         Index(
             "unsubscribe_newest",
             "person_id",
-            desc(text("LEAST(occurred_at, recorded_at)")),
-            desc("id"),
+            literal_column("LEAST(occurred_at, recorded_at)").desc(),
+            literal_column("id").desc(),
         ),
         {"schema": "engagement"},
     )

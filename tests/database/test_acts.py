@@ -118,13 +118,12 @@ def test_a_sender_needs_no_more_than_the_list(engine: Engine, sender: str) -> No
     with transaction(engine) as conn:
         act = add_act(conn, add_people(conn, 2)[0])
         conn.execute(text(f"SET LOCAL ROLE {sender}"))
-        rows = conn.execute(
-            text("SELECT act_id FROM engagement.person_opt_out WHERE is_opted_out")
-        )
+        rows = conn.execute(text("SELECT act_id FROM engagement.person_opt_out WHERE is_opted_out"))
         assert rows.scalars().all() == [act]
-    with pytest.raises(StoreRefusedError, match="42501"), transaction(engine) as conn:
+    with transaction(engine) as conn:
         conn.execute(text(f"SET LOCAL ROLE {sender}"))
-        conn.execute(text("SELECT id FROM engagement.unsubscribe"))
+        may_read = "SELECT has_table_privilege('engagement.unsubscribe', 'SELECT')"
+        assert conn.execute(text(may_read)).scalar_one() is False
 
 
 MANY_ACTS = """
@@ -200,12 +199,11 @@ def test_an_act_cannot_be_taken_away(engine: Engine, change: str) -> None:
 
 
 def test_no_clear_is_recorded_in_the_name_of_the_sync(engine: Engine) -> None:
-    with (
-        pytest.raises(StoreRefusedError, match="this version records no clear"),
-        transaction(engine) as conn,
-    ):
+    with transaction(engine) as conn:
         (person,) = add_people(conn, 1)
-        values = {"person_id": person, "kind": "resubscribe", "now": NOW}
+    values = {"person_id": person, "kind": "resubscribe", "now": NOW}
+    refused = pytest.raises(StoreRefusedError, match="this version records no clear")
+    with refused, transaction(engine) as conn:
         conn.execute(text(RECORD), values)
 
 

@@ -1,7 +1,7 @@
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from include.audit import links, settings
 from include.audit.models import Base
@@ -20,6 +20,12 @@ TABLES = """
 SELECT table_schema || '.' || table_name FROM information_schema.tables
 WHERE table_schema IN ('engagement', 'opt_out_sync') ORDER BY 1
 """
+
+
+def make_partitions(conn: Connection) -> None:
+    for table in ("merge_audit", "write_attempt"):
+        values = {"audited": table, "now": NOW}
+        conn.execute(text("SELECT opt_out_sync.ensure_audit_partitions(:audited, :now)"), values)
 
 
 def tables(engine: Engine) -> list[str]:
@@ -54,7 +60,7 @@ def test_migrating_twice_changes_nothing(engine: Engine) -> None:
 
 def test_the_models_equal_the_migrated_tables(engine: Engine) -> None:
     with engine.connect() as conn:
-        conn.execute(text("SELECT opt_out_sync.ensure_audit_partitions(:now)"), {"now": NOW})
+        make_partitions(conn)
         options = {
             "version_table": VERSION_TABLE,
             "version_table_schema": VERSION_SCHEMA,
@@ -84,7 +90,7 @@ def test_a_bulk_read_says_it_too(empty_engine: Engine) -> None:
 def test_the_audit_is_partitioned_by_month_and_the_call_may_be_repeated(engine: Engine) -> None:
     with transaction(engine) as conn:
         for _ in range(2):
-            conn.execute(text("SELECT opt_out_sync.ensure_audit_partitions(:now)"), {"now": NOW})
+            make_partitions(conn)
     partitions = [name for name in tables(engine) if "_20" in name]
     assert partitions == [
         "opt_out_sync.merge_audit_2026_11",

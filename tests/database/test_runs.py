@@ -123,6 +123,23 @@ def test_an_attempt_that_is_replaced_while_it_waits_writes_nothing(engine: Engin
         assert count(conn, "merge_audit") == 0
 
 
+def test_a_night_that_opens_a_month_waits_for_a_writing_step_and_both_go_on(
+    engine: Engine,
+) -> None:
+    run = runs.enter(engine, open_run(engine).id, "merge", now=NOW)
+    opened: list[Run] = []
+    opener = threading.Thread(
+        target=lambda: opened.append(open_run(engine, "two", NOW + timedelta(days=70)))
+    )
+    with transaction(engine) as conn:
+        runs.guard(conn, run, now=NOW)
+        opener.start()
+        wait_until_somebody_waits_for_a_lock(engine)
+        assert decisions.record_decisions(conn, run, world.decisions([1]), now=NOW) == 1
+    opener.join()
+    assert len(opened) == 1
+
+
 def wait_until_somebody_waits_for_a_lock(engine: Engine) -> None:
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     for _ in range(1000):

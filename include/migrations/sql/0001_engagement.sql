@@ -115,6 +115,7 @@ CREATE VIEW engagement.person_opt_out AS
 -- Adds one act and returns its id. Repeating the call with its key adds nothing and returns the
 -- same id; null when the person is gone. A key that names another act is refused, and so is a clear
 -- by the sync: it would need accepted evidence, which this version does not judge.
+-- Runs with its owner's rights, so whoever may call it needs none on the tables.
 CREATE FUNCTION engagement.record_act(
     person_id       bigint,
     kind            text,
@@ -125,7 +126,8 @@ CREATE FUNCTION engagement.record_act(
     caused_by       text,
     occurred_at     timestamptz,
     idempotency_key text
-) RETURNS bigint LANGUAGE plpgsql AS $$
+) RETURNS bigint LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     act engagement.unsubscribe;
@@ -155,3 +157,4 @@ BEGIN
     RETURN act.id;
 END
 $$;
+REVOKE EXECUTE ON FUNCTION engagement.record_act FROM PUBLIC;

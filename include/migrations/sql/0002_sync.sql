@@ -195,7 +195,7 @@ CREATE TRIGGER write_attempt_no_truncate BEFORE TRUNCATE ON opt_out_sync.write_a
 -- Creates the partition of one month (UTC) unless it exists. A month whose rows already went to the
 -- default partition stays there: they cannot be moved out of an insert-only table.
 CREATE FUNCTION opt_out_sync.ensure_audit_partition(audit_table text, time_column text, month timestamp)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     partition text := format('%s_%s', audit_table, to_char(month, 'YYYY_MM'));
     first_at timestamptz := month AT TIME ZONE 'UTC';
@@ -220,13 +220,18 @@ BEGIN
 END
 $$;
 
--- Creates the audit partitions of the month of `at` and of the next one.
-CREATE FUNCTION opt_out_sync.ensure_audit_partitions(at timestamptz) RETURNS void
-LANGUAGE sql AS $$
+-- Creates the partitions of one audit table for the month of `at` and the next one. It locks that
+-- table: call it once per table, each in a transaction of its own, and nobody waits in a circle.
+-- Runs with its owner's rights, because only an owner can add a partition.
+CREATE FUNCTION opt_out_sync.ensure_audit_partitions(audited_table text, at timestamptz)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT opt_out_sync.ensure_audit_partition(
         audited.audit_table, audited.time_column,
         date_trunc('month', at AT TIME ZONE 'UTC') + ahead * interval '1 month')
     FROM (VALUES ('merge_audit', 'decided_at'), ('write_attempt', 'attempted_at'))
              AS audited (audit_table, time_column),
          generate_series(0, 1) AS ahead
+    WHERE audited.audit_table = audited_table
 $$;
+REVOKE EXECUTE ON FUNCTION opt_out_sync.ensure_audit_partition, opt_out_sync.ensure_audit_partitions
+    FROM PUBLIC;

@@ -1,4 +1,4 @@
-DROP FUNCTION opt_out_sync.ensure_audit_partitions (timestamptz);
+DROP FUNCTION opt_out_sync.ensure_audit_partitions (text, timestamptz);
 DROP FUNCTION opt_out_sync.ensure_audit_partition (text, text, timestamp);
 DROP TABLE opt_out_sync.write_attempt;
 DROP TABLE opt_out_sync.merge_audit;

@@ -130,20 +130,40 @@ CROSS JOIN LATERAL (
 WHERE newest.outcome = 'failed'
 ORDER BY since.first_failed_at, newest.person_id, newest.record_id;
 
--- The role belongs to the whole server, so it may exist already, and a downgrade never drops it.
-DO $$
+-- The roles belong to the whole server, so they may exist already, and a downgrade never drops them.
+CREATE FUNCTION pg_temp.create_role(name text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'opt_out_analyst') THEN
-        CREATE ROLE opt_out_analyst NOLOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', name);
     END IF;
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN
         NULL; -- another database of this server was migrated at the same moment
     WHEN insufficient_privilege THEN
         RAISE EXCEPTION 'the migrating user may not create roles: let an administrator run '
-            'CREATE ROLE opt_out_analyst NOLOGIN, then migrate again' USING ERRCODE = 'OS001';
+            'CREATE ROLE % NOLOGIN, then migrate again', name USING ERRCODE = 'OS001';
 END
 $$;
+SELECT pg_temp.create_role('opt_out_analyst'), pg_temp.create_role('opt_out_sync_writer');
+DROP FUNCTION pg_temp.create_role (text);
+
 GRANT USAGE ON SCHEMA opt_out_sync TO opt_out_analyst;
 GRANT SELECT ON opt_out_sync.v_night, opt_out_sync.v_person_timeline, opt_out_sync.v_open_failures
     TO opt_out_analyst;
+
+-- What a night needs, for a login that does not own the tables: no address, no change of evidence.
+-- It also makes temporary tables, which everybody may in a database unless that was revoked.
+GRANT USAGE ON SCHEMA engagement, opt_out_sync TO opt_out_sync_writer;
+GRANT SELECT (id, salesforce_id) ON engagement.person TO opt_out_sync_writer;
+GRANT SELECT ON engagement.unsubscribe TO opt_out_sync_writer;
+GRANT EXECUTE ON FUNCTION
+    engagement.person_states, engagement.record_act, opt_out_sync.ensure_audit_partitions
+    TO opt_out_sync_writer;
+GRANT SELECT, INSERT ON
+    opt_out_sync.settings_version, opt_out_sync.merge_audit, opt_out_sync.write_attempt
+    TO opt_out_sync_writer;
+GRANT SELECT, INSERT, UPDATE ON
+    opt_out_sync.sync_run, opt_out_sync.sync_step, opt_out_sync.salesforce_job, opt_out_sync.link
+    TO opt_out_sync_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON opt_out_sync.unlinked_person TO opt_out_sync_writer;
+GRANT SELECT ON opt_out_sync.v_open_failures TO opt_out_sync_writer;
