@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 _WIDTH = 34
 
@@ -14,6 +15,8 @@ class Console:
     def __init__(self) -> None:
         self._begun = time.monotonic()
         self._is_gone = False
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # names are in many scripts, terminals not
 
     def say(self, text: str = "", *, end: str = "\n") -> None:
         """Write a line. Once the terminal is gone nobody listens, and work goes on."""

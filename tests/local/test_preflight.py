@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -28,22 +27,6 @@ with only_one(config), Supervisor(config.record, config.logs, guardian=guardian(
     except StopRequestedError:
         print("stopped", flush=True)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {
-        "OPT_OUT_SYNC_DEMO_STATE": str(tmp_path / "state"),
-        "AIRFLOW_PORT": str(free_port()),
-        "EMULATOR_HTTP_PORT": str(free_port()),
-        "EMULATOR_TLS_PORT": str(free_port()),
-    }
 
 
 @pytest.fixture
