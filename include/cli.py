@@ -73,7 +73,7 @@ def _engine(given: str | None) -> Engine:
         raise WrongInputError(f"no database: {URL_HINT}")
     try:
         return connect(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
         # Not chained, not quoted: the URL contains a password.
         raise WrongInputError(f"that is not a database URL: {URL_HINT}") from None
 
@@ -101,7 +101,7 @@ def _set(engine: Engine, options: argparse.Namespace) -> None:
     wanted = {name: getattr(options, name) for name in Settings.model_fields}
     changes = {name: value for name, value in wanted.items() if value is not None}
     with transaction(engine) as conn:
-        before = settings.current(conn)
+        before = settings.locked_current(conn)
         after = settings.save(
             conn,
             _changed(before.settings, changes),

@@ -27,22 +27,22 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     enabled: bool = False
     paused: bool = False
     field_mode: FieldMode = FieldMode.EMAIL_OPT_OUT
-    sales_opt_out_field: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*__c$")] = (
-        "Sales_Opt_Out__c"
-    )
+    sales_opt_out_field: Annotated[
+        str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*__c$", max_length=80)
+    ] = "Sales_Opt_Out__c"
     conflict_rule: Literal["opt_out_wins"] = "opt_out_wins"
-    max_open_failures: Annotated[int, Field(ge=0)] = 0
+    max_open_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     bulk_threshold: Annotated[int, Field(ge=1, le=10_000)] = 2000
-    api_reserve: Annotated[int, Field(ge=0)] = 500
+    api_reserve: Annotated[int, Field(ge=0, le=1_000_000)] = 500
     synced_scopes: tuple[Literal["team", "sender"], ...] = ("team",)
     bounces_sync: bool = False
 
     @field_validator("synced_scopes")
     @classmethod
-    def _team_is_always_synced(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+    def _team_is_always_synced_and_each_once(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
         if "team" not in scopes:  # what the sync itself records has this scope
             raise ValueError("synced_scopes must contain team")
-        return scopes
+        return tuple(dict.fromkeys(scopes))
 
     @property
     def opt_out_field(self) -> str:
@@ -75,6 +75,17 @@ def current(conn: Connection) -> SettingsVersion:
 
 
 @database_errors()
+def locked_current(conn: Connection) -> SettingsVersion:
+    """Return the newest version, and let nobody save another until the transaction ends.
+
+    Read by this what `save` is to change: a version that is being saved is waited for.
+    """
+    conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('opt_out_sync.settings'))"))
+    # A second statement on purpose: it must see what was committed while the lock was waited for.
+    return current(conn)
+
+
+@database_errors()
 def load(conn: Connection, version: int) -> SettingsVersion:
     """Return one version.
 
@@ -93,8 +104,7 @@ def save(
     conn: Connection, settings: Settings, *, saved_by: str, note: str, now: datetime
 ) -> SettingsVersion:
     """Add a version; saving what is already current adds nothing and returns that."""
-    conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('opt_out_sync.settings'))"))
-    newest = current(conn)
+    newest = locked_current(conn)
     if newest.settings == settings:
         return newest
     values = {

@@ -44,7 +44,8 @@ def libpq_uri(engine: Engine) -> str:
     url = engine.url
     name = quote(url.username or "", safe="")
     password = f":{quote(str(url.password), safe='')}" if url.password else ""
-    host = quote(url.host or "", safe=":[]")
+    host = quote(url.host or "", safe=":")
+    host = f"[{host}]" if ":" in host else host  # IPv6
     port = f":{url.port}" if url.port else ""
     # quote, not quote_plus: libpq does not read + as a space
     query = urlencode(list(_query_pairs(url)), quote_via=quote, safe="")

@@ -1,5 +1,7 @@
+import threading
 from datetime import timedelta
 
+import psycopg2.extensions
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -7,7 +9,8 @@ from sqlalchemy import Engine
 from include import cli
 from include.audit import settings
 from include.audit.settings import FieldMode, Settings, UnknownSettingsVersionError
-from include.store.database import transaction
+from include.store.database import connect, libpq_uri, transaction
+from tests.database.test_runs import wait_until_somebody_waits_for_a_lock
 from tests.database.world import NOW
 
 BY = ["--by", "Ada", "--note", "go live"]
@@ -49,7 +52,10 @@ def test_a_version_that_was_never_saved_is_named(engine: Engine) -> None:
     [
         {"sales_opt_out_field": "HasOptedOutOfEmail"},
         {"sales_opt_out_field": "A__c, Email"},
+        {"sales_opt_out_field": "x" * 78 + "__c"},
         {"max_open_failures": -1},
+        {"max_open_failures": 1_000_001},
+        {"api_reserve": 1_000_001},
         {"bulk_threshold": 10_001},
         {"synced_scopes": ("sender",)},
         {"conflict_rule": "latest_change"},
@@ -59,6 +65,25 @@ def test_a_version_that_was_never_saved_is_named(engine: Engine) -> None:
 def test_a_choice_that_does_not_exist_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate(wrong)
+
+
+def test_a_scope_counts_once() -> None:
+    assert Settings(synced_scopes=("team", "sender", "team")).synced_scopes == ("team", "sender")
+
+
+def test_two_who_save_at_the_same_moment_lose_nothing(engine: Engine) -> None:
+    """A pause that is being saved survives another change, which waits for it."""
+    arguments = ("settings", "set", "--bulk-threshold", "5", *BY)
+    other = threading.Thread(target=run, args=(engine, *arguments))
+    with transaction(engine) as conn:
+        before = settings.locked_current(conn).settings
+        other.start()
+        wait_until_somebody_waits_for_a_lock(engine)
+        paused = before.model_copy(update={"paused": True})
+        settings.save(conn, paused, saved_by="Ada", note="stop", now=NOW)
+    other.join()
+    with transaction(engine) as conn:
+        assert settings.current(conn).settings == Settings(paused=True, bulk_threshold=5)
 
 
 def test_the_command_line_saves_and_shows(
@@ -121,9 +146,21 @@ def test_the_database_comes_from_the_environment(
     assert cli.main(["settings", "show"]) == 0
 
 
-def test_a_broken_url_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--database-url", "secret", "settings", "show"]) == 2
-    assert "secret" not in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "url", ["secret", "postgresql://secret:secret@host:secret/db", "postgresql://u:secret@[::1/db"]
+)
+def test_a_broken_url_is_not_repeated(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    assert cli.main(["--database-url", url, "settings", "show"]) == 2
+    error = capsys.readouterr().err
+    assert "secret" not in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["::1", "fe80::1%eth0"])
+def test_an_address_of_ipv6_reaches_the_bulk_driver(host: str) -> None:
+    uri = libpq_uri(connect(f"postgresql://ada:secret@[{host}]:5433/store"))
+    read = psycopg2.extensions.parse_dsn(uri)
+    assert (read["host"], read["port"], read["dbname"]) == (host, "5433", "store")
 
 
 def test_an_empty_database_is_migrated_from_the_command_line(
