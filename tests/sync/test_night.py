@@ -4,7 +4,11 @@ import pytest
 
 from include.domain.errors import PermanentSyncError
 from include.domain.values import SalesforceObject
-from include.salesforce.errors import LoginError, SalesforceUnavailableError
+from include.salesforce.errors import (
+    FieldSpellingError,
+    LoginError,
+    SalesforceUnavailableError,
+)
 from include.sync.choices import ChoicesChangedError
 from include.sync.clock import utc_now
 from include.sync.nightly.close import OpenWritesError
@@ -170,6 +174,27 @@ def test_a_field_hidden_on_lead_costs_leads_and_makes_the_night_red(world):
     world.org.restore()
     world.night()
     assert world.agreed(*lead)
+
+
+def test_an_object_that_the_integration_user_may_not_read_costs_that_object_only(world):
+    contact, lead = world.pair(True, False), world.pair(True, False, LEAD)
+    world.org.set_object_access(LEAD, readable=False)
+    attempt, sync_run_id = world.work()
+    assert world.agreed(*contact)
+    assert world.codes(sync_run_id) == {contact[0]: "FIRST_SEEN_OPT_OUT"}
+    with pytest.raises(NightNeedsAttentionError, match="of Lead cannot be read"):
+        world.report(attempt)
+    world.org.restore()
+    world.night()
+    assert world.agreed(*lead)
+
+
+def test_a_field_spelled_in_another_case_is_refused_with_the_right_spelling(world):
+    for obj in SalesforceObject:
+        world.org.install_checkbox(obj, "Sales_Opt_Out__c", "Sales opt-out")
+    world.choose(field_mode="sales_opt_out", sales_opt_out_field="sales_opt_out__c")
+    with pytest.raises(FieldSpellingError, match="spells the field Sales_Opt_Out__c"):
+        world.open_night()
 
 
 def test_a_hidden_field_on_both_objects_decides_nothing(world):
