@@ -35,8 +35,8 @@ RETURNING id
 """
 SUPERSEDE = """
 UPDATE opt_out_sync.sync_run
-SET state = 'superseded', reason = 'a newer attempt of the same Airflow run started',
-    closed_at = :now
+SET state = 'superseded', closed_at = coalesce(closed_at, :now),
+    reason = coalesce(reason, 'a newer attempt of the same Airflow run started')
 WHERE kind = 'night' AND airflow_run_id = :airflow_run_id AND state IN ('open', 'failed')
 """
 OPEN_RUN = f"""
@@ -47,7 +47,12 @@ CLOSED_SINCE = f"""
 SELECT max(id) FROM opt_out_sync.sync_run
 WHERE id > :run_id AND state = 'closed' AND {ONE_AT_A_TIME}
 """  # noqa: S608
-OTHER_ORG = "SELECT max(org_id) FROM opt_out_sync.sync_run WHERE org_id <> :org_id"
+OTHER_ORG = """
+SELECT max(r.org_id) FROM opt_out_sync.sync_run AS r
+WHERE r.org_id <> :org_id
+  AND (r.state = 'closed'
+       OR EXISTS (SELECT FROM opt_out_sync.write_attempt AS w WHERE w.sync_run_id = r.id))
+"""
 BIND_ORG = "UPDATE opt_out_sync.sync_run SET org_id = :org_id WHERE id = :run_id"
 REOPEN = """
 UPDATE opt_out_sync.sync_run

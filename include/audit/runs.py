@@ -121,18 +121,25 @@ def skip_night(
     reason: str,
     now: datetime,
     zone: str = "America/Los_Angeles",
-) -> None:
-    """Write down that a night did nothing, and why (disabled, paused)."""
+) -> int:
+    """Write down that a night did nothing, and why (disabled, paused); returns the run's id.
+
+    An attempt of the same Airflow run that is open or failed becomes `superseded`.
+    """
     with transaction(engine) as conn:
         _one_opener_at_a_time(conn)
-        _insert(conn, "skipped", airflow_run_id, interval, now, zone, reason=reason)
+        conn.execute(text(run_sql.SUPERSEDE), {"airflow_run_id": airflow_run_id, "now": now})
+        return _insert(conn, "skipped", airflow_run_id, interval, now, zone, reason=reason)
 
 
 def bind_org(engine: Engine, run: Run, org_id: str, *, now: datetime) -> Run:
-    """Name the org of a run. The first org of a database is its only one; repeating is harmless.
+    """Name the org of a run; repeating is harmless.
+
+    The first org that a run closed with, or wrote for, is the only one of a database. A plan, or a
+    first try that failed before it wrote anything, binds nothing.
 
     Raises:
-        WrongOrgError: an earlier run belonged to another org. Record Ids are equal in a full-copy
+        WrongOrgError: the database belongs to another org. Record Ids are equal in a full-copy
             sandbox, so writing on would mix two orgs.
     """
     with transaction(engine) as conn:
@@ -163,7 +170,7 @@ def enter(engine: Engine, run_id: int, step: str, *, now: datetime) -> Run:
         _one_opener_at_a_time(conn)
         run = _read(conn, run_id)
         if run.state == "superseded":
-            raise StaleAttemptError(f"run {run_id} was superseded: {run.reason}")
+            raise StaleAttemptError(f"run {run_id} was superseded by a newer attempt")
         counts = conn.execute(text(run_sql.FINISHED), {"run_id": run_id, "step": step}).scalar()
         if counts is not None:
             return replace(run, step=step, finished=counts)

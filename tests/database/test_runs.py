@@ -1,10 +1,10 @@
 import threading
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from include.audit import decisions, runs
+from include.audit import decisions, runs, writes
 from include.audit.runs import (
     LEASE,
     NightAlreadyOpenError,
@@ -247,12 +247,80 @@ def test_a_skipped_night_is_a_row_with_a_reason(engine: Engine) -> None:
     assert open_run(engine).attempt == 3
 
 
+def skip(engine: Engine, airflow_run_id: str = "one", now: datetime = NOW) -> int:
+    return runs.skip_night(
+        engine, airflow_run_id=airflow_run_id, interval=INTERVAL, reason="paused", now=now
+    )
+
+
+def test_a_skipped_night_ends_the_attempt_before_it(engine: Engine) -> None:
+    old = open_run(engine)
+    skipped = skip(engine, now=LATER)
+    assert (runs.find(engine, skipped).state, states(engine)) == (
+        "skipped",
+        ["superseded", "skipped"],
+    )
+    with transaction(engine) as conn, pytest.raises(StaleAttemptError):
+        runs.guard(conn, old, now=LATER)
+    open_run(engine, "two", LATER)  # nobody holds the lease
+
+
+def test_a_skipped_night_leaves_another_run_alone(engine: Engine) -> None:
+    open_run(engine, "one")
+    skip(engine, "two", LATER)
+    assert states(engine) == ["open", "skipped"]
+
+
+def test_why_an_attempt_failed_is_kept_when_it_is_replaced(engine: Engine) -> None:
+    failed = open_run(engine)
+    runs.fail(engine, failed.id, "the load failed", now=NOW)
+    replaced = open_run(engine, now=LATER)
+    skip(engine, now=LATER)
+    assert runs.find(engine, failed.id).reason == "the load failed"
+    assert "newer attempt" in (runs.find(engine, replaced.id).reason or "")
+    with pytest.raises(StaleAttemptError, match="superseded by a newer attempt"):
+        runs.enter(engine, failed.id, "load", now=LATER)
+
+
+OTHER_ORG = "00D000000000002AAA"
+
+
+def bind_other_org(engine: Engine) -> Run:
+    run = runs.open_night(
+        engine, airflow_run_id="other", interval=None, plan_only=False, now=MUCH_LATER
+    )
+    return runs.bind_org(engine, run, OTHER_ORG, now=MUCH_LATER)
+
+
 def test_one_database_belongs_to_one_org(engine: Engine) -> None:
     run = open_run(engine)
     assert runs.bind_org(engine, run, ORG, now=NOW).org_id == ORG
+    with transaction(engine) as conn:
+        runs.close(conn, run, {}, now=NOW)
     with pytest.raises(WrongOrgError, match=ORG):
-        runs.bind_org(engine, run, "00D000000000002AAA", now=NOW)
-    assert runs.find(engine, run.id).org_id == ORG
+        bind_other_org(engine)
+
+
+def test_an_org_that_was_written_to_is_the_only_one(engine: Engine) -> None:
+    run = open_run(engine)
+    with transaction(engine) as conn:
+        writes.record_outcomes(conn, run, world.outcomes([1], "applied"), now=NOW)
+    runs.fail(engine, run.id, "the load failed", now=NOW)
+    with pytest.raises(WrongOrgError, match=ORG):
+        bind_other_org(engine)
+
+
+@pytest.mark.parametrize("plan_only", [True, False])
+def test_a_first_try_with_a_sandbox_does_not_bind_the_database(
+    engine: Engine, plan_only: bool
+) -> None:
+    run = open_run(engine, plan_only=plan_only)
+    with transaction(engine) as conn:
+        decisions.record_decisions(conn, run, world.decisions([1]), now=NOW)
+        if plan_only:
+            runs.close(conn, run, {}, now=NOW)
+    runs.fail(engine, run.id, "merge failed", now=NOW)
+    assert bind_other_org(engine).org_id == OTHER_ORG
 
 
 def test_the_start_of_the_extraction_is_the_first_one(engine: Engine) -> None:
