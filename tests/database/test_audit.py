@@ -1,10 +1,11 @@
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
 from sqlalchemy import Engine, text
 
-from include.audit import decisions, links, runs, summary, writes
+from include.audit import decisions, links, runs, settings, summary, writes
 from include.audit.jobs import DatabaseJobJournal
 from include.audit.runs import Run, StaleAttemptError
 from include.audit.summary import SummaryRow
@@ -12,7 +13,7 @@ from include.domain.values import Outcome, Side
 from include.store.database import transaction
 from include.store.errors import StoreRefusedError
 from tests.database import world
-from tests.database.world import FIELD, NOW, ORG, open_run, record
+from tests.database.world import FIELD, INTERVAL, NOW, ORG, open_run, record
 
 SECOND = timedelta(seconds=1)
 FAILED = {"failure_class": "validation", "code": "FIELD_INTEGRITY_EXCEPTION", "fix": "Mend it."}
@@ -126,6 +127,46 @@ def test_outcomes_are_recorded_once_and_the_newest_counts(engine: Engine) -> Non
     assert waiting.target.all()
 
 
+def test_a_write_is_pending_until_anything_is_known_about_it(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [3, 2, 1], cause="act 7")
+    decide(engine, run, [4], target_store=True, target_salesforce=None)
+    decide(engine, run, [5], target_salesforce=None)
+    write(engine, run, [1], "failed", **FAILED)
+    write(engine, run, [2], "applied", side="store")
+    with transaction(engine) as conn:
+        pending = writes.pending_writes(conn, run, Side.SALESFORCE)
+        in_store = writes.pending_writes(conn, run, Side.STORE)
+    assert pending.to_dict("records") == [
+        {
+            "person_id": person,
+            "record_id": record(person),
+            "object": "Contact",
+            "field": FIELD,
+            "target": True,
+            "cause": "act 7",
+        }
+        for person in (2, 3)
+    ]
+    assert in_store.person_id.tolist() == [4]
+    write(engine, run, [2, 3], "applied")
+    write(engine, run, [4], "applied", side="store")
+    with transaction(engine) as conn:
+        for side in Side:
+            empty = writes.pending_writes(conn, run, side)
+            assert empty.empty
+            assert empty.dtypes.to_dict() == pending.dtypes.to_dict()
+
+
+def test_another_runs_outcome_leaves_a_write_pending(engine: Engine) -> None:
+    first = open_run(engine)
+    write(engine, first, [1], "applied")
+    second = open_run(engine, now=NOW + SECOND)
+    decide(engine, second, [1])
+    with transaction(engine) as conn:
+        assert len(writes.pending_writes(conn, second, Side.SALESFORCE)) == 1
+
+
 def test_the_newest_outcome_is_the_last_one_recorded_whatever_the_clocks_say(
     engine: Engine,
 ) -> None:
@@ -136,10 +177,9 @@ def test_the_newest_outcome_is_the_last_one_recorded_whatever_the_clocks_say(
     with transaction(engine) as conn:
         known = writes.rows_with_outcome(conn, run, Side.SALESFORCE)
         (row,) = summary.night_summary(conn, run.id)
-        night = conn.execute(text("SELECT * FROM opt_out_sync.v_night")).one()
     assert known.outcome.tolist() == ["failed"]
     assert row.outcome == Outcome.FAILED
-    assert (night.applied, night.failed) == (0, 1)
+    assert (night(engine).applied, night(engine).failed) == (0, 1)
     assert open_failures(engine) == 1
 
 
@@ -360,6 +400,45 @@ def test_a_failure_that_a_retry_mends_is_closed(engine: Engine) -> None:
     assert open_failures(engine) == 0
 
 
+def night(engine: Engine) -> Any:
+    with transaction(engine) as conn:
+        return conn.execute(text("SELECT * FROM opt_out_sync.v_night")).one()
+
+
+def test_a_plan_or_a_skip_hides_no_night(engine: Engine) -> None:
+    real = open_run(engine)
+    decide(engine, real, [1])
+    write(engine, real, [1], "confirmed")
+    close(engine, real)
+    plan = open_run(engine, "plan", NOW + 2 * SECOND, plan_only=True)
+    decide(engine, plan, [2, 3])
+    close(engine, plan)
+    with transaction(engine) as conn:
+        chosen = settings.Settings(paused=True)
+        settings.save(conn, chosen, saved_by="Ada", note="why", now=NOW)
+    skipped = {"airflow_run_id": "skip", "interval": INTERVAL, "reason": "paused"}
+    runs.skip_night(engine, **skipped, now=NOW + 3 * SECOND)
+    row = night(engine)
+    assert (row.attempts, row.state, row.reason, row.plan_only) == (3, "closed", None, False)
+    assert (row.started_at, row.closed_at, row.settings_version) == (NOW, NOW, 1)
+    assert (row.decisions, row.opt_outs_to_salesforce, row.applied) == (1, 1, 1)
+
+
+def test_a_night_of_nothing_but_a_plan_is_that_plan(engine: Engine) -> None:
+    plan = open_run(engine, plan_only=True)
+    decide(engine, plan, [2, 3])
+    close(engine, plan)
+    row = night(engine)
+    assert (row.state, row.plan_only, row.decisions) == ("planned", True, 2)
+
+
+def test_a_night_that_is_open_again_has_no_end_yet(engine: Engine) -> None:
+    open_run(engine)
+    open_run(engine, now=NOW + SECOND)
+    row = night(engine)
+    assert (row.state, row.started_at, row.closed_at) == ("open", NOW, None)
+
+
 def test_a_night_with_two_attempts_is_one_row(engine: Engine) -> None:
     first = open_run(engine)
     decide(engine, first, [1, 2, 3])
@@ -369,8 +448,7 @@ def test_a_night_with_two_attempts_is_one_row(engine: Engine) -> None:
     decide(engine, second, [2, 3])
     write(engine, second, [2, 3], "confirmed", after=60)
     close(engine, second)
-    with transaction(engine) as conn:
-        night = conn.execute(text("SELECT * FROM opt_out_sync.v_night")).one()
-    assert (night.attempts, night.state, night.decisions) == (2, "closed", 3)
-    assert (night.opt_outs_to_store, night.opt_outs_to_salesforce) == (0, 3)
-    assert (night.applied, night.failed, night.settings_version) == (3, 0, 1)
+    row = night(engine)
+    assert (row.attempts, row.state, row.decisions) == (2, "closed", 3)
+    assert (row.opt_outs_to_store, row.opt_outs_to_salesforce) == (0, 3)
+    assert (row.applied, row.failed, row.settings_version) == (3, 0, 1)

@@ -2,33 +2,35 @@
 
 -- One row per night. A night has an attempt per execution of its first task: links are counted once
 -- over all attempts, and a write counts with its newest outcome: the highest id, because workers'
--- clocks differ.
+-- clocks differ. The night is shown as its newest attempt left it; an attempt that only planned, or
+-- was skipped, counts as one and is shown only if there is no other.
 CREATE VIEW opt_out_sync.v_night AS
 WITH attempt AS (
     SELECT night,
            count(*) AS attempts,
-           min(started_at) AS started_at,
-           max(closed_at) AS closed_at,
-           max(id) AS latest_id
+           coalesce(min(started_at) FILTER (WHERE NOT plan_only AND state <> 'skipped'),
+                    min(started_at)) AS started_at,
+           coalesce(max(id) FILTER (WHERE NOT plan_only AND state <> 'skipped'),
+                    max(id)) AS shown_id
     FROM opt_out_sync.sync_run
     WHERE kind = 'night'
     GROUP BY night
 )
 SELECT attempt.night,
        attempt.attempts,
-       latest.state,
-       latest.reason,
-       latest.plan_only,
+       shown.state,
+       shown.reason,
+       shown.plan_only,
        attempt.started_at,
-       attempt.closed_at,
+       shown.closed_at,
        decided.decisions,
        decided.opt_outs_to_store,
        decided.opt_outs_to_salesforce,
        written.applied,
        written.failed,
-       latest.settings_version
+       shown.settings_version
 FROM attempt
-JOIN opt_out_sync.sync_run AS latest ON latest.id = attempt.latest_id
+JOIN opt_out_sync.sync_run AS shown ON shown.id = attempt.shown_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS decisions,
            count(*) FILTER (WHERE link.target_store) AS opt_outs_to_store,
@@ -38,7 +40,7 @@ CROSS JOIN LATERAL (
                bool_or(a.target_salesforce) AS target_salesforce
         FROM opt_out_sync.sync_run AS r
         JOIN opt_out_sync.merge_audit AS a ON a.sync_run_id = r.id
-        WHERE r.kind = 'night' AND r.night = attempt.night
+        WHERE r.kind = 'night' AND r.night = attempt.night AND r.plan_only = shown.plan_only
         GROUP BY a.person_id, a.record_id, a.field
     ) AS link
 ) AS decided
