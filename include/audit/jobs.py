@@ -1,4 +1,7 @@
-"""The journal of Salesforce jobs: each is written down before anything is uploaded."""
+"""The journal of Salesforce jobs: each is written down before anything is uploaded.
+
+For people who look into a killed run; this version reads nothing back from it.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

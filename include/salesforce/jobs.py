@@ -4,7 +4,10 @@ from typing import Protocol
 
 
 class JobJournal(Protocol):
-    """Remembers each Bulk job before it can have an effect, so a killed run can find it again."""
+    """Writes down each Bulk job before it can have an effect, for whoever looks into a killed run.
+
+    Nothing reads it back in this version: a step that starts again creates a job of its own.
+    """
 
     def planned(self, obj: str, operation: str) -> int:
         """Record that a job is about to be created; returns the key of this job."""
