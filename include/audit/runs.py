@@ -49,7 +49,13 @@ class UnknownOrgError(PermanentSyncError):
 
 
 class WrongOrgError(PermanentSyncError):
-    """This database belongs to another Salesforce org."""
+    """This database, or this run, belongs to another Salesforce org."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(
+            f"this database belongs to Salesforce org {expected}, the Connection leads to "
+            f"{found}: use a database of its own for each org"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +153,7 @@ def bind_org(engine: Engine, run: Run, org_id: str, *, now: datetime) -> Run:
         guard(conn, run, now=now)
         other = conn.execute(text(run_sql.OTHER_ORG), {"org_id": org_id}).scalar()
         if other is not None:
-            raise WrongOrgError(
-                f"this database belongs to Salesforce org {other}, the Connection leads to "
-                f"{org_id}: use a database of its own for each org"
-            )
+            raise WrongOrgError(other, org_id)
         conn.execute(text(run_sql.BIND_ORG), {"org_id": org_id, "run_id": run.id})
     return replace(run, org_id=org_id)
 

@@ -4,26 +4,9 @@ from sqlalchemy import Engine
 
 from include.audit import attempts, runs
 from include.store.database import transaction
-from tests.database.world import INTERVAL, NOW, open_run
+from tests.database.world import NOW, open_run
 
 LATER = NOW + timedelta(minutes=10)
-
-
-def test_the_newest_attempt_is_found_in_whatever_state(engine: Engine) -> None:
-    assert attempts.latest(engine, "one") is None
-    first = open_run(engine)
-    runs.fail(engine, first.id, "the load failed", now=NOW)
-    failed = attempts.latest(engine, "one")
-    assert failed is not None
-    assert (failed.id, failed.state, failed.reason) == (first.id, "failed", "the load failed")
-    second = open_run(engine, now=LATER)
-    assert attempts.latest(engine, "one") == runs.find(engine, second.id)
-    skipped = runs.skip_night(
-        engine, airflow_run_id="one", interval=INTERVAL, reason="paused", now=LATER
-    )
-    assert attempts.latest(engine, "one") == runs.find(engine, skipped)
-    open_run(engine, "two", LATER)
-    assert attempts.latest(engine, "one") == runs.find(engine, skipped)
 
 
 def test_a_step_has_counts_once_it_has_finished(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from include.audit.runs import WrongOrgError
 from include.domain.errors import PermanentSyncError
 from include.domain.values import SalesforceObject
 from include.salesforce.errors import (
@@ -404,6 +405,21 @@ def test_a_night_is_reported_by_the_attempt_that_this_preflight_opened(world):
     world.night()
     with pytest.raises(NightFailedError, match="preflight could not open the night"):
         world.report(None)
+
+
+@pytest.mark.parametrize("step", ["extract.contact", "load.salesforce", "verify"])
+def test_a_step_that_is_cleared_later_refuses_another_org(world, step):
+    """A full-copy sandbox has the same record Ids, so only the org's own Id tells."""
+    _, record = world.pair(True, False)
+    _, sync_run_id = world.open_night()
+    steps = world.steps(sync_run_id)
+    for name in list(steps)[: list(steps).index(step)]:
+        steps[name]()
+    world.sql("UPDATE opt_out_sync.sync_run SET org_id = '00D000000000002EAU'")
+    world.org.edit(record, **{FIELD: False})
+    with pytest.raises(WrongOrgError, match="the Connection leads to"):
+        steps[step]()
+    assert not world.in_salesforce(record)
 
 
 # -- Salesforce is away

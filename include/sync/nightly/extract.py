@@ -11,7 +11,7 @@ from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.store import people
 from include.sync.clock import Clock
-from include.sync.nightly.steps import PEOPLE, Counts, finish, stage_of
+from include.sync.nightly.steps import PEOPLE, Counts, finish, require_same_org, stage_of
 from include.sync.preflight import access_of
 
 
@@ -49,6 +49,7 @@ def extract_records(
         return run.finished
     if not access_of(engine, run.id)[obj].readable:
         return finish(engine, run, {"unreadable": True}, clock)
+    require_same_org(client, run)
     stage = stage_of(staging, run)
     rows = client.extract_records(
         obj,

@@ -22,6 +22,7 @@ from include.sync.nightly.steps import (
     finish,
     mark,
     record_outcomes,
+    require_same_org,
 )
 from include.sync.preflight import access_of
 
@@ -91,6 +92,7 @@ def load_salesforce(
         return run.finished
     with transaction(engine) as conn:
         planned = _planned(conn, run, Side.SALESFORCE)
+    require_same_org(client, run)
     access = access_of(engine, run.id)
     for obj in SalesforceObject:
         rows = planned[planned["object"] == obj.value]

@@ -7,8 +7,9 @@ from sqlalchemy import Engine
 from upath import UPath
 
 from include.audit import runs, writes
-from include.audit.runs import Run
+from include.audit.runs import Run, WrongOrgError
 from include.domain.values import FailureClass, Outcome
+from include.salesforce.client import SalesforceClient
 from include.store.database import transaction
 from include.sync.clock import Clock
 from include.sync.staging import Stage
@@ -21,6 +22,17 @@ PEOPLE = "people"
 def stage_of(staging: UPath, run: Run) -> Stage:
     """Return the staged files of this run."""
     return Stage(staging, run.night, run.id)
+
+
+def require_same_org(client: SalesforceClient, run: Run) -> None:
+    """Raise if the Connection leads elsewhere than preflight saw: Ids of a sandbox are the same.
+
+    Raises:
+        WrongOrgError: it was changed since; the run may have been cleared from here days later.
+    """
+    found = client.organization_id()
+    if found != run.org:
+        raise WrongOrgError(run.org, found)
 
 
 def record_outcomes(engine: Engine, run: Run, outcomes: pd.DataFrame, clock: Clock) -> None:

@@ -9,7 +9,7 @@ from include.salesforce.client import SalesforceClient
 from include.store import people
 from include.store.database import transaction
 from include.sync.clock import Clock
-from include.sync.nightly.steps import Counts, columns_of, count_outcomes, mark
+from include.sync.nightly.steps import Counts, columns_of, count_outcomes, mark, require_same_org
 
 
 def verify(engine: Engine, client: SalesforceClient, sync_run_id: int, *, clock: Clock) -> Counts:
@@ -17,6 +17,7 @@ def verify(engine: Engine, client: SalesforceClient, sync_run_id: int, *, clock:
     run = runs.enter(engine, sync_run_id, "verify", now=clock())
     if run.finished is not None:
         return run.finished
+    require_same_org(client, run)
     with transaction(engine) as conn:
         in_store = writes.applied(conn, run, Side.STORE)
         states = people.read_states(conn, in_store["person_id"].tolist())
