@@ -110,15 +110,6 @@ def pending_writes(conn: Connection, run: Run, side: Side) -> pd.DataFrame:
 
 
 @database_errors()
-def planned_without_outcome(conn: Connection, run: Run) -> int:
-    """Count the planned writes of this run that have no outcome; a night closes at zero."""
-    count: int = conn.execute(
-        sql_file(HERE, "planned_without_outcome"), {"run_id": run.id}
-    ).scalar_one()
-    return count
-
-
-@database_errors()
 def open_failures(conn: Connection, org_id: str) -> int:
     """Count the writes of an org that failed and that nothing has mended since."""
     count: int = conn.execute(text(OPEN_FAILURES), {"org_id": org_id}).scalar_one()

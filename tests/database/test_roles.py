@@ -78,7 +78,7 @@ def test_the_role_of_the_sync_can_do_a_whole_night(
     journal.created(key, "750000000000001AAA")
     journal.finished(key, "JobComplete", 1, 0)
     with transaction(writer) as conn:
-        assert writes.planned_without_outcome(conn, run) == 0
+        assert writes.pending_writes(conn, run, Side.STORE).empty
         assert writes.applied(conn, run, Side.STORE).empty
         assert writes.open_failures(conn, ORG) == 0
         assert links.move_bases(conn, run, now=NOW) == 1

@@ -39,7 +39,7 @@ def close(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> 
 
 
 def _move_bases(conn: Connection, run: Run, now: datetime) -> int:
-    missing = writes.planned_without_outcome(conn, run)
+    missing = sum(len(writes.pending_writes(conn, run, side)) for side in Side)
     if missing:
         raise OpenWritesError(
             f"{missing} planned writes have no outcome: clear load.store or load.salesforce of "
