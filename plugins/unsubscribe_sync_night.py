@@ -30,9 +30,10 @@ def preflight(
     data_interval_end: datetime | None = None,
 ) -> int | None:
     """Take the lease and check what can be read and written; skip the night while switched off."""
-    from include.sync.preflight import Trigger
+    from include.sync.preflight import Trigger, require_known
     from include.sync.preflight import preflight as check
 
+    require_known(params)
     # A run started by hand is named by its start; the UI's form would name it after last night.
     is_by_hand = dag_run.run_type == "manual"
     interval = None if is_by_hand else _interval(data_interval_start, data_interval_end)

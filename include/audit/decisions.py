@@ -69,15 +69,16 @@ def record_decisions(conn: Connection, run: Run, decisions: pd.DataFrame, *, now
 
 @database_errors()
 def record_unlinked(
-    conn: Connection, run: Run, unlinked: pd.DataFrame, *, now: datetime
+    conn: Connection, run: Run, unlinked: pd.DataFrame, *, now: datetime, is_complete: bool = True
 ) -> pd.DataFrame:
-    """Replace the list of people whom no record can be named for.
+    """Replace the list of people whose opt-out cannot reach Salesforce.
 
     Args:
         conn: in a transaction.
         run: the attempt that saw them.
         unlinked: one row per person: `person_id`, `salesforce_id` (null: none), `code`.
         now: instant of the observation.
+        is_complete: false where part of Salesforce could not be read: then nobody is forgotten.
 
     Returns:
         The rows of `unlinked` that are new or changed, as given; repeating the call returns none.
@@ -87,7 +88,8 @@ def record_unlinked(
     """
     guard(conn, run, now=now)
     with staged(conn, "seen_unlinked", unlinked, UNLINKED):
-        conn.execute(sql_file(HERE, "forget_linked"))
+        if is_complete:
+            conn.execute(sql_file(HERE, "forget_linked"))
         values = {"run_id": run.id, "now": now}
         changed = conn.execute(sql_file(HERE, "remember_unlinked"), values)
         return fetch_frame(changed, UNLINKED_DTYPES)

@@ -63,6 +63,7 @@ FAIL = """
 UPDATE opt_out_sync.sync_run SET state = 'failed', reason = :reason, closed_at = :now
 WHERE id = :run_id AND state = 'open'
 """
+NOTE = "UPDATE opt_out_sync.sync_run SET reason = :reason WHERE id = :run_id"
 LOCK_AND_RENEW = """
 UPDATE opt_out_sync.sync_run SET lease_expires_at = greatest(lease_expires_at, :lease)
 WHERE id = :run_id AND state = 'open'

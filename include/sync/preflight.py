@@ -5,16 +5,16 @@ makes every step useless; a field hidden on one object costs that object, not th
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
 from include.audit import attempts, runs, settings
 from include.audit.runs import Run
-from include.domain.errors import OptOutSyncError, TransientSyncError
+from include.domain.errors import OptOutSyncError, PermanentSyncError, TransientSyncError
 from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.salesforce.describe import FieldAccess
@@ -23,7 +23,12 @@ from include.sync.clock import Clock
 
 log = logging.getLogger(__name__)
 
+PARAMETERS: Final = frozenset({"plan_only"})
 _SETTINGS = "python -m include.cli settings set"
+
+
+class UnknownParameterError(PermanentSyncError):
+    """The run was started with a parameter that does not exist."""
 
 
 class NoApiBudgetError(TransientSyncError):
@@ -96,6 +101,19 @@ def preflight(
     except OptOutSyncError as error:
         runs.fail(engine, run.id, str(error), now=clock())
         raise
+
+
+def require_known(parameters: Collection[str]) -> None:
+    """Raise if a run has a parameter that nobody reads: a misspelt `plan_only` must not write.
+
+    Raises:
+        UnknownParameterError: naming it.
+    """
+    unknown = sorted(set(parameters) - PARAMETERS)
+    if unknown:
+        raise UnknownParameterError(
+            f"unknown parameter {', '.join(unknown)}: a night knows {', '.join(sorted(PARAMETERS))}"
+        )
 
 
 def access_of(engine: Engine, sync_run_id: int) -> dict[SalesforceObject, FieldAccess]:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 LOST_RECORDS = 5
 LOST_FRACTION = 0.02
 
+_PLANNED = "Plan only, nothing was written. Planned: "
+
 
 class NightFailedError(PermanentSyncError):
     """The night did not close: the message names the step."""
@@ -58,10 +60,11 @@ def report(engine: Engine, attempt: int | None, *, clock: Clock) -> str:
         sentence = summary.night_sentence(conn, run.id)
         failures = _failure_problems(conn, run)
     merged = attempts.step_counts(engine, run.id, "merge") or {}
-    sentence += _unreachable(merged)
+    sentence = (_PLANNED if run.plan_only else "") + sentence + _unreachable(merged)
     problems = [*_field_problems(engine, run), *_visibility_problems(merged), *failures]
     log.info("%s", sentence)
     if problems:
+        runs.note(engine, run.id, " ".join(problems))
         raise NightNeedsAttentionError(" ".join(problems))
     return sentence
 

@@ -186,10 +186,10 @@ def _migrate_store(demo: Demo) -> None:
         engine = connect(demo.databases.store)
         upgrade(engine)
         with transaction(engine) as connection:
-            current = settings.current(connection).settings
-            if not current.enabled:
+            current = settings.current(connection)
+            if current.saved_by == "installation":  # nobody has chosen anything yet
                 step.note("sync enabled,")
-                enabled = current.model_copy(update={"enabled": True})
+                enabled = current.settings.model_copy(update={"enabled": True})
                 now = datetime.now(UTC)
                 settings.save(
                     connection, enabled, saved_by="demo", note="Enabled by the demo.", now=now
@@ -287,7 +287,7 @@ def _complaints(demo: Demo, agreement: Agreement) -> list[str]:
 
 def _tell_what_next(demo: Demo) -> None:
     demo.console.say()
-    for line in summary.where_to_look(demo.config):
+    for line in summary.where_to_look(demo.config, demo.databases.store):
         demo.console.say(line)
     demo.console.say()
     for line in summary.what_to_try(*night.two_to_try(demo.databases.store)):

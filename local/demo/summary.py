@@ -80,13 +80,20 @@ def check_sentence(agreement: Agreement) -> str:
     )
 
 
-def where_to_look(config: Config) -> Iterator[str]:
-    """Tell where Airflow's page is, and that the demo did what an admin must do."""
+def where_to_look(config: Config, store_url: str) -> Iterator[str]:
+    """Tell where everything is, and that the demo did what an admin must do."""
     yield f"Airflow      {config.airflow_url}/dags/{DAG_ID}"
     yield f"Salesforce   {config.emulator_url}/__emulator__/records/Contact  (an emulator)"
     yield f"Logs         {config.logs}"
+    yield "Database     for psql and for .venv/bin/python -m include.cli settings show:"
+    yield f"             export OPT_OUT_SYNC_DATABASE_URL='{_for_psql(store_url)}'"
     yield ""
     yield "The sync is disabled by default; the demo enabled it, as an admin would."
+
+
+def _for_psql(store_url: str) -> str:
+    """SQLAlchemy names its driver in the scheme, PostgreSQL's own tools want none."""
+    return store_url.replace("postgresql+psycopg2://", "postgresql://", 1)
 
 
 def what_to_try(person_id: int, record_id: str) -> Iterator[str]:

@@ -91,7 +91,9 @@ def test_every_code_of_the_sync_has_a_meaning():
 
 def test_the_page_names_the_address_and_three_commands():
     config = Config(Path("/somewhere/.local"), 8085, 18080, 18443)
-    assert "http://127.0.0.1:8085/dags/unsubscribe_nightly_sync" in "\n".join(where_to_look(config))
+    page = "\n".join(where_to_look(config, "postgresql+psycopg2://postgres@/opt_out?host=/x"))
+    assert "http://127.0.0.1:8085/dags/unsubscribe_nightly_sync" in page
+    assert "OPT_OUT_SYNC_DATABASE_URL='postgresql://postgres@/opt_out?host=/x'" in page
     proposals = "\n".join(what_to_try(7, "0035g00000AAAAAAAA"))
     for command in ("unsubscribe 7", "tick 0035g00000AAAAAAAA", "hide Lead", "show Lead"):
         assert f".venv/bin/python -m local.demo {command}" in proposals

@@ -13,7 +13,13 @@ from include.salesforce.errors import (
 from include.sync.choices import ChoicesChangedError
 from include.sync.clock import utc_now
 from include.sync.nightly.close import OpenWritesError
-from include.sync.preflight import NoApiBudgetError, Trigger, preflight
+from include.sync.preflight import (
+    NoApiBudgetError,
+    Trigger,
+    UnknownParameterError,
+    preflight,
+    require_known,
+)
 from include.sync.report import NightFailedError, NightNeedsAttentionError
 from tests.sync.world import FIELD
 
@@ -99,12 +105,14 @@ def test_more_than_the_threshold_goes_by_a_bulk_job(world):
 def test_a_plan_only_night_writes_nothing_and_plans_what_the_real_one_does(world):
     pairs = [world.pair(True, False), world.pair(False, True, LEAD), world.pair(False, False)]
     unlinked = world.person("nonsense")
-    planned = world.night(plan_only=True)
+    attempt, planned = world.work(plan_only=True)
+    assert world.report(attempt).startswith("Plan only, nothing was written. Planned: 1 opt-outs")
     assert [world.agreed(*pair) for pair in pairs] == [None, None, False]
     assert world.outcomes(planned) == []
     assert world.base(pairs[2][0]) is None
+    assert world.sql("SELECT * FROM opt_out_sync.unlinked_person") == []
     real = world.codes(world.night())
-    assert real.pop(unlinked) == "BAD_SALESFORCE_ID"
+    assert real[unlinked] == "BAD_SALESFORCE_ID"
     assert world.codes(planned) == real
 
 
@@ -172,6 +180,9 @@ def test_a_field_hidden_on_lead_costs_leads_and_makes_the_night_red(world):
     assert world.codes(sync_run_id) == {contact[0]: "FIRST_SEEN_OPT_OUT"}
     with pytest.raises(NightNeedsAttentionError, match=f"{FIELD} of Lead cannot be read"):
         world.report(attempt)
+    (shown,) = world.sql("SELECT state, reason FROM opt_out_sync.v_night")
+    assert shown.state == "closed"
+    assert f"{FIELD} of Lead cannot be read" in shown.reason
     world.org.restore()
     world.night()
     assert world.agreed(*lead)
@@ -334,6 +345,25 @@ def test_an_opt_out_whose_record_was_lost_before_is_listed_and_told_once(world):
     assert world.codes(world.night()) == {}
     listed = world.sql("SELECT person_id, code FROM opt_out_sync.unlinked_person")
     assert [tuple(row) for row in listed] == [(person, "NOT_VISIBLE")]
+
+
+def test_nobody_is_forgotten_while_their_object_cannot_be_read(world):
+    person, lead = world.pair(True, False, LEAD)
+    world.org.delete(lead)
+    world.night()
+    world.org.set_field_access(LEAD, FIELD, readable=False, updateable=False)
+    world.work()
+    world.org.restore()
+    assert world.codes(world.night()) == {}
+    assert [row.person_id for row in world.sql("SELECT * FROM opt_out_sync.unlinked_person")] == [
+        person
+    ]
+
+
+def test_a_misspelt_parameter_starts_no_night():
+    with pytest.raises(UnknownParameterError, match="unknown parameter plan_onyl"):
+        require_known({"plan_only": False, "plan_onyl": True})
+    require_known({"plan_only": True})
 
 
 def test_losing_many_records_at_once_makes_the_night_red(world):

@@ -10,7 +10,7 @@ from upath import UPath
 from include.audit import decisions, links, runs
 from include.audit.runs import Run
 from include.domain import frames, sentences
-from include.domain.conflicts import ConflictRule
+from include.domain.conflicts import Code, ConflictRule
 from include.domain.merge import MergeResult
 from include.domain.merge import merge as decide
 from include.domain.values import SalesforceObject
@@ -33,11 +33,12 @@ def merge(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> 
         now = clock()
         runs.guard(conn, run, now=now)
         decisions.record_decisions(conn, run, result.decisions, now=now)
-        unlinked = 0 if run.plan_only else _record_observations(conn, run, result, now)
+        news = _record_observations(conn, run, result, now)
+        decisions.record_decisions(conn, run, _unlinked_decisions(news), now=now)
         counts = {
             "links": result.counts,
-            "decisions": len(result.decisions),
-            "unlinked": unlinked,
+            "decisions": len(result.decisions) + len(news),
+            "unlinked": len(result.unlinked),
             "lost": result.lost,
         }
         runs.finish_step(conn, run, counts, now=now)
@@ -65,13 +66,22 @@ def _read_records(stage: Stage, readable: list[SalesforceObject]) -> pd.DataFram
     return frames.Records.validate(pd.concat(staged, ignore_index=True))
 
 
-def _record_observations(conn: Connection, run: Run, result: MergeResult, now: datetime) -> int:
-    """Remember which records came and went and who cannot be reached; tell only what is new."""
-    links.record_visibility(conn, run, result.visibility, now=now)
-    new = decisions.record_unlinked(conn, run, result.unlinked, now=now)
-    untold = new[~new["person_id"].isin(result.decisions["person_id"])]
-    decisions.record_decisions(conn, run, _unlinked_decisions(untold), now=now)
-    return len(result.unlinked)
+def _record_observations(
+    conn: Connection, run: Run, result: MergeResult, now: datetime
+) -> pd.DataFrame:
+    """Remember which records came and went and who cannot be reached; return who is news.
+
+    A plan-only night tells the same news and remembers nothing, so the real one tells them again.
+    """
+    with conn.begin_nested() as savepoint:
+        links.record_visibility(conn, run, result.visibility, now=now)
+        is_complete = Code.UNREADABLE_FIELD not in result.counts
+        news = decisions.record_unlinked(
+            conn, run, result.unlinked, now=now, is_complete=is_complete
+        )
+        if run.plan_only:
+            savepoint.rollback()
+    return news[~news["person_id"].isin(result.decisions["person_id"])]
 
 
 def _unlinked_decisions(unlinked: pd.DataFrame) -> pd.DataFrame:
