@@ -247,8 +247,8 @@ def fail(engine: Engine, run_id: int, reason: str, *, now: datetime) -> None:
         conn.execute(text(run_sql.FAIL), {"run_id": run_id, "reason": reason, "now": now})
 
 
-def note(engine: Engine, run_id: int, reason: str) -> None:
-    """Remember why a run that closed is red all the same; repeating overwrites."""
+def note(engine: Engine, run_id: int, reason: str | None) -> None:
+    """Remember why a run that closed is red all the same, or no longer; repeating overwrites."""
     with transaction(engine) as conn:
         conn.execute(text(run_sql.NOTE), {"run_id": run_id, "reason": reason})
 

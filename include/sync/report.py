@@ -63,8 +63,8 @@ def report(engine: Engine, attempt: int | None, *, clock: Clock) -> str:
     sentence = (_PLANNED if run.plan_only else "") + sentence + _unreachable(merged)
     problems = [*_field_problems(engine, run), *_visibility_problems(merged), *failures]
     log.info("%s", sentence)
+    runs.note(engine, run.id, " ".join(problems) or None)
     if problems:
-        runs.note(engine, run.id, " ".join(problems))
         raise NightNeedsAttentionError(" ".join(problems))
     return sentence
 

@@ -29,10 +29,12 @@ class Config:
         """Read the ports (`PORTS`) and the state folder (OPT_OUT_SYNC_DEMO_STATE, `.local`).
 
         Raises:
-            DemoError: a port is no port.
+            DemoError: a port is no port, or two are the same.
         """
         state = Path(environment.get("OPT_OUT_SYNC_DEMO_STATE", ".local"))
         ports = [_port(environment, name) for name in PORTS]
+        if len(set(ports)) < len(ports):
+            raise DemoError(f"{', '.join(PORTS)} must be three different ports, not {ports}.")
         return cls((ROOT / state).resolve(), *ports)
 
     @property

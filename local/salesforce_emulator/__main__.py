@@ -40,6 +40,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _port(text: str) -> int:
+    port = int(text) if text.isdecimal() else 0
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port (1 to 65535)")
+    return port
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of records")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.salesforce_emulator",
@@ -48,13 +61,13 @@ def _parser() -> argparse.ArgumentParser:
         "http://127.0.0.1:18080/services/oauth2/token . As an Airflow Connection: start it, it "
         "prints one.",
     )
-    parser.add_argument("--http-port", type=int, default=18080, help="plain HTTP (default 18080)")
-    parser.add_argument("--tls-port", type=int, default=18443, help="TLS (default 18443)")
+    parser.add_argument("--http-port", type=_port, default=18080, help="plain HTTP (default 18080)")
+    parser.add_argument("--tls-port", type=_port, default=18443, help="TLS (default 18443)")
     parser.add_argument(
         "--database", type=Path, required=True, help="SQLite file; an existing one is reused"
     )
-    parser.add_argument("--contacts", type=int, default=3_500, help="Contacts in a new file")
-    parser.add_argument("--leads", type=int, default=1_500, help="Leads in a new file")
+    parser.add_argument("--contacts", type=_count, default=3_500, help="Contacts in a new file")
+    parser.add_argument("--leads", type=_count, default=1_500, help="Leads in a new file")
     parser.add_argument("--seed", type=int, default=7, help="the same seed, the same records")
     parser.add_argument(
         "--certificates", type=Path, help="folder for the private CA (default: the database's)"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from local.salesforce_emulator.__main__ import main
 from local.salesforce_emulator.certificates import ensure_certificates
 from local.salesforce_emulator.testing import (
     Api,
@@ -173,3 +174,19 @@ def test_a_large_org_is_given_more_time_to_start() -> None:
 def test_stopping_twice_changes_nothing(tmp_path: Path) -> None:
     emulator = start_emulator(tmp_path, SMALL)
     assert stop_emulator(emulator) == stop_emulator(emulator) == 0
+
+
+@pytest.mark.parametrize(
+    "option", ["--http-port=99999", "--tls-port=abc", "--contacts=-5", "--leads=many"]
+)
+def test_nonsense_is_refused_in_one_sentence(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main([option, "--database", str(tmp_path / "salesforce.db")])
+    assert refused.value.code == 2
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith(("is no port (1 to 65535)", "is no number of records"))
+    )

@@ -78,6 +78,11 @@ def test_an_empty_port_is_the_default():
     assert Config.from_environment({"AIRFLOW_PORT": ""}).airflow_port == 8080
 
 
+def test_two_equal_ports_are_refused_before_anything_starts():
+    with pytest.raises(DemoError, match="three different ports"):
+        Config.from_environment({"AIRFLOW_PORT": "18080"})
+
+
 def test_a_second_demo_is_refused_while_the_first_runs(config, holder):
     with pytest.raises(DemoError) as refusal, only_one(config):
         pass

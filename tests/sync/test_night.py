@@ -185,6 +185,7 @@ def test_a_field_hidden_on_lead_costs_leads_and_makes_the_night_red(world):
     assert f"{FIELD} of Lead cannot be read" in shown.reason
     world.org.restore()
     world.night()
+    assert world.sql("SELECT reason FROM opt_out_sync.v_night")[0].reason is None
     assert world.agreed(*lead)
 
 
