@@ -1,0 +1,2 @@
+-- Evidence.
+SELECT 1;
