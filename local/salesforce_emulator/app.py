@@ -82,6 +82,11 @@ def create_app(org: Org) -> Edge:
     """Return the ASGI application of an org."""
     routes = [
         Route("/services/oauth2/token", _open_endpoint(org, oauth.token), methods=["POST"]),
+        Route(
+            "/services/oauth2/userinfo",
+            _open_endpoint(org, oauth.userinfo),
+            methods=["GET", "POST"],
+        ),
         # simple-salesforce writes "https://" + domain + ".salesforce.com/services/oauth2/token";
         # a domain ending in "/login?x=" turns the rest into a query string.
         Route("/login", _open_endpoint(org, oauth.token), methods=["POST"]),

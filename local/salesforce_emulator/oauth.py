@@ -1,4 +1,4 @@
-"""Logging in: OAuth client credentials."""
+"""Logging in: OAuth client credentials; and who that made us."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
+from starlette.responses import Response
+
+from local.salesforce_emulator.clock import to_rest
+from local.salesforce_emulator.errors import SalesforceError
 from local.salesforce_emulator.seed import INTEGRATION_USER_ID, ORGANIZATION_ID
 from local.salesforce_emulator.web import json_response
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
-
     from local.salesforce_emulator.org import Org
     from local.salesforce_emulator.web import Call
 
@@ -48,6 +50,51 @@ def _granted(org: Org, call: Call) -> Response:
             "issued_at": str(int(time.time() * 1_000)),
         }
     )
+
+
+def userinfo(org: Org, call: Call) -> Response:
+    """``GET /services/oauth2/userinfo``: who is logged in; costs no API request [assumed].
+
+    Both Ids have 18 characters, the other keys are a choice of the real ones [documented]. Without
+    a valid token: 403 with the text ``Bad_OAuth_Token`` [captured].
+    """
+    try:
+        org.sessions.check(call.headers)
+    except SalesforceError:
+        return Response("Bad_OAuth_Token", 403, media_type="text/html")
+    root = f"{call.scheme}://{call.headers['host']}"
+    return call.answer(
+        {
+            "sub": f"{root}/id/{ORGANIZATION_ID}/{INTEGRATION_USER_ID}",
+            "user_id": INTEGRATION_USER_ID,
+            "organization_id": ORGANIZATION_ID,
+            **_profile(org),
+            "urls": {"rest": f"{root}/services/data/v{{version}}/"},
+            "active": True,
+            "user_type": "STANDARD",
+            "language": "en_US",
+            "locale": "en_US",
+            "utcOffset": 0,
+        }
+    )
+
+
+def _profile(org: Org) -> dict[str, object]:
+    row = org.database.read().execute(
+        'select "Username", "Email", "FirstName", "LastName", "LastModifiedDate"'
+        ' from "User" where "Id" = ?',
+        (INTEGRATION_USER_ID,),
+    )
+    username, email, given, family, modified = row.fetchone()
+    return {
+        "preferred_username": username,
+        "name": f"{given} {family}",
+        "email": email,
+        "email_verified": True,
+        "given_name": given,
+        "family_name": family,
+        "updated_at": to_rest(modified),
+    }
 
 
 def _refusal(error: str, description: str) -> Response:

@@ -159,3 +159,24 @@ def test_the_request_allowance_is_counted_and_ends(emulator: RunningEmulator, ap
     assert refused.json() == [
         {"message": "TotalRequests Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}
     ]
+
+
+def test_userinfo_says_who_is_logged_in(emulator: RunningEmulator, api: Api) -> None:
+    emulator.reset_requests()
+    spent = emulator.control("GET", "requests")["api_requests"]
+    response = api.session.get(f"{emulator.http_url}/services/oauth2/userinfo", timeout=10)
+    body = response.json()
+    health = emulator.control("GET", "health")
+    assert response.status_code == 200
+    assert body["user_id"] == health["integration_user_id"]
+    assert body["organization_id"] == health["organization_id"]
+    assert body["sub"].endswith(f"/id/{body['organization_id']}/{body['user_id']}")
+    assert body["name"] == f"{body['given_name']} {body['family_name']}"
+    assert emulator.control("GET", "requests")["api_requests"] == spent
+
+
+def test_userinfo_refuses_a_token_it_does_not_know(emulator: RunningEmulator) -> None:
+    headers = {"Authorization": "Bearer nonsense"}
+    url = f"{emulator.http_url}/services/oauth2/userinfo"
+    response = requests.get(url, headers=headers, timeout=10)
+    assert (response.status_code, response.text) == (403, "Bad_OAuth_Token")
