@@ -1,4 +1,4 @@
-"""Sets one flag on many records by Bulk API 2.0 jobs.
+"""Sets one flag to true on many records by Bulk API 2.0 jobs; a flag is never cleared in bulk.
 
 A job has no effect until its upload is declared complete, so everything before that may be
 thrown away and done again; everything after it is only ever read.
@@ -14,7 +14,6 @@ from typing import Final
 import pandas as pd
 import pyarrow as pa
 
-from include.domain.values import SalesforceObject
 from include.salesforce.bulk_jobs import (
     ABORTED,
     Job,
@@ -45,9 +44,8 @@ class BulkIngest:
     """One flag for many records, and how to wait for it."""
 
     session: SalesforceSession
-    obj: SalesforceObject
+    object_name: str
     field: str
-    value: bool
     polling: Polling
     rows_per_job: int = MAX_ROWS_PER_JOB
 
@@ -58,7 +56,7 @@ class BulkIngest:
             yield self._write_job(sent.reset_index(drop=True), jobs)
 
     def _write_job(self, sent: pd.Series, jobs: JobJournal) -> pd.DataFrame:
-        body = to_csv(sent, self.field, self.value)
+        body = to_csv(sent, self.field)
         key, job = self.session.repeat(lambda: self._uploaded(body, jobs))
         set_state(self.session, job, "UploadComplete", only_from={"Open"})
         job = await_end(self.session, job, self.polling)
@@ -71,8 +69,8 @@ class BulkIngest:
 
     def _uploaded(self, body: bytes, jobs: JobJournal) -> tuple[int, Job]:
         """Create a job and upload to it; a lost upload costs the job, which had no effect yet."""
-        key = jobs.planned(self.obj.value, _OPERATION)
-        document = {"object": self.obj.value, "operation": _OPERATION, **_CSV}
+        key = jobs.planned(self.object_name, _OPERATION)
+        document = {"object": self.object_name, "operation": _OPERATION, **_CSV}
         job = create_job(self.session, "ingest", document)
         jobs.created(key, job.job_id)
         headers = {"Content-Type": "text/csv; charset=UTF-8"}
@@ -86,13 +84,12 @@ class BulkIngest:
         return key, job
 
 
-def to_csv(record_ids: pd.Series, field: str, value: bool) -> bytes:
+def to_csv(record_ids: pd.Series, field: str) -> bytes:
     """Write the upload: header and one line per record, LF, nothing that needs quotes.
 
     An empty value would mean "leave as it is" to Salesforce, so there is always one.
     """
-    text = "true" if value else "false"
-    lines = [f"Id,{checked_field(field)}", *(f"{each},{text}" for each in record_ids), ""]
+    lines = [f"Id,{checked_field(field)}", *(f"{each},true" for each in record_ids), ""]
     return "\n".join(lines).encode("ascii")
 
 

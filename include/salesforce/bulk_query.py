@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from include.domain.values import SalesforceObject
 from include.salesforce.bulk_jobs import (
     COMPLETE,
     Job,
@@ -33,7 +32,13 @@ from include.salesforce.bulk_jobs import (
 from include.salesforce.csv_results import read_csv
 from include.salesforce.errors import IncompleteJobError
 from include.salesforce.jobs import JobJournal
-from include.salesforce.records import RECORDS_SCHEMA, column_types, select_all, to_records
+from include.salesforce.records import (
+    Selection,
+    column_types,
+    records_schema,
+    select_all,
+    to_records,
+)
 from include.salesforce.session import SalesforceSession
 
 if TYPE_CHECKING:
@@ -57,22 +62,26 @@ class BulkQuery:
     """One extract: what to read and how."""
 
     session: SalesforceSession
-    obj: SalesforceObject
-    field: str | None
+    selection: Selection
     polling: Polling
     page_rows: int
 
     def extract(self, destination: "UPath", jobs: JobJournal) -> int:
         """Write every record to `destination` and return how many; see `client`."""
         job = self._completed(jobs)
-        with tempfile.TemporaryDirectory() as folder, _parquet_file(destination) as file:
+        schema = records_schema(self.selection.fields)
+        with tempfile.TemporaryDirectory() as folder, _parquet_file(destination, schema) as file:
             rows = self._append_pages(job, Path(folder) / "page.csv", file)
-        log.info("Extracted %d records object=%s job=%s", rows, self.obj.value, job.job_id)
+        log.info("Extracted %d records object=%s job=%s", rows, self._object, job.job_id)
         return rows
 
+    @property
+    def _object(self) -> str:
+        return self.selection.obj.value
+
     def _completed(self, jobs: JobJournal) -> Job:
-        document = {"operation": _OPERATION, "query": select_all(self.obj, self.field)}
-        key = jobs.planned(self.obj.value, _OPERATION)
+        document = {"operation": _OPERATION, "query": select_all(self.selection)}
+        key = jobs.planned(self._object, _OPERATION)
         job = create_job(self.session, "query", document)
         jobs.created(key, job.job_id)
         ended = await_end(self.session, job, self.polling)
@@ -114,9 +123,7 @@ class BulkQuery:
         if locator is not None:
             params["locator"] = locator
         headers = download(self.session, f"{job.path}/results", buffer, params)
-        records = to_records(
-            read_csv(buffer, column_types(self.obj, self.field)), self.obj, self.field
-        )
+        records = to_records(read_csv(buffer, column_types(self.selection)), self.selection)
         announced, following = headers.get("Sforce-NumberOfRecords"), headers.get("Sforce-Locator")
         if announced is None or following is None:
             raise IncompleteJobError("a page of a result came without count or locator")
@@ -127,7 +134,7 @@ class BulkQuery:
 
 
 @contextmanager
-def _parquet_file(destination: "UPath") -> Iterator[parquet.ParquetWriter]:
+def _parquet_file(destination: "UPath", schema: pa.Schema) -> Iterator[parquet.ParquetWriter]:
     """Write a file that appears under its name only when it is whole."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     partial = destination.with_name(f".{destination.name}.{uuid4().hex}.partial")
@@ -135,7 +142,7 @@ def _parquet_file(destination: "UPath") -> Iterator[parquet.ParquetWriter]:
         with (
             partial.open("wb") as file,
             parquet.ParquetWriter(
-                file, RECORDS_SCHEMA, compression="zstd", use_dictionary=_REPETITIVE
+                file, schema, compression="zstd", use_dictionary=_REPETITIVE
             ) as writer,
         ):
             yield writer

@@ -1,21 +1,33 @@
 """Everything the sync asks of Salesforce, in its own words."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from include.domain.ids import to_18
 from include.domain.values import SalesforceObject
+from include.salesforce import history, rest_query
 from include.salesforce.bulk_ingest import MAX_ROWS_PER_JOB, BulkIngest
 from include.salesforce.bulk_jobs import Polling
 from include.salesforce.bulk_query import BulkQuery
+from include.salesforce.clears import Clear, ClearOutcome, checked_fields
 from include.salesforce.collections import Collections
-from include.salesforce.describe import FieldAccess, read_field_access
+from include.salesforce.describe import FieldAccess, has_person_accounts, read_field_access
 from include.salesforce.jobs import JobJournal
 from include.salesforce.limits import ApiBudget, read_budget
-from include.salesforce.records import checked_field, normalised
+from include.salesforce.person_accounts import (
+    ACCOUNT,
+    account_field,
+    accounts_of,
+    is_writable,
+    not_permitted,
+    of_contacts,
+)
+from include.salesforce.records import Selection, checked_field, normalised
 from include.salesforce.session import SalesforceSession
+from include.salesforce.users import read_user_id
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -52,6 +64,14 @@ class SalesforceClient:
         )
         return to_18(answer["records"][0]["Id"])
 
+    def user_id(self) -> str:
+        """Return the 18-character Id of the integration user.
+
+        Raises:
+            UnknownUserError: Salesforce does not tell.
+        """
+        return read_user_id(self._session)
+
     def api_budget(self) -> ApiBudget:
         """Return the org's API requests of the last 24 hours: used, allowed, remaining."""
         return read_budget(self._session)
@@ -67,54 +87,117 @@ class SalesforceClient:
         """
         return read_field_access(self._session, obj, field)
 
+    def has_person_accounts(self) -> bool:
+        """Tell whether the org has person accounts; false where Contacts are hidden."""
+        return has_person_accounts(self._session)
+
     def extract_records(
-        self, obj: SalesforceObject, field: str | None, destination: "UPath", jobs: JobJournal
+        self,
+        obj: SalesforceObject,
+        fields: Sequence[str],
+        destination: "UPath",
+        jobs: JobJournal,
+        *,
+        person_accounts: bool,
     ) -> int:
         """Write all records of an object to one Parquet file and return how many.
 
-        One row per record, deleted and merged ones included, in no order; `RECORDS_SCHEMA` of
-        `records`: record_id (18 characters, unique), object, is_opted_out (null only when `field`
-        is None), is_deleted, master_record_id, is_converted (false for a Contact),
-        converted_contact_id, last_modified_at (UTC, whole seconds), last_modified_by.
+        One row per record, deleted and merged ones included, in no order; `records_schema` of
+        `records`: record_id (18 characters, unique), object, is_deleted, master_record_id,
+        is_converted (false for a Contact), converted_contact_id, is_person_account, account_id
+        (null unless it is one), last_modified_at (UTC, whole seconds), last_modified_by, and one
+        boolean column per field of `fields`, under its API name, without nulls.
 
         The file appears only when it is whole; doing it again replaces it.
 
         Args:
             obj: Contact or Lead.
-            field: API name of the opt-out field; None where it is unreadable.
+            fields: API names of the opt-out fields that can be read; may be empty.
             destination: the file.
             jobs: learns of the job before it is waited for.
+            person_accounts: what `has_person_accounts` said.
 
         Raises:
-            FieldNotVisibleError: the field is hidden or unknown.
+            FieldNotVisibleError: a field is hidden or unknown.
             IncompleteJobError: counts do not add up, or the job did not end in time.
             JobFailedError: Salesforce refused the query.
             JobInterruptedError: Salesforce gave the query up for a reason that passes.
+            InvalidFieldNameError: not an API name.
         """
-        query = BulkQuery(self._session, obj, field, self._polling, self._page_rows)
+        selection = Selection(obj, tuple(fields), person_accounts)
+        query = BulkQuery(self._session, selection, self._polling, self._page_rows)
         return query.extract(destination, jobs)
+
+    def read_records(
+        self,
+        obj: SalesforceObject,
+        fields: Sequence[str],
+        record_ids: Sequence[str],
+        *,
+        person_accounts: bool,
+    ) -> pd.DataFrame:
+        """Read records as they are now, 200 per request.
+
+        Returns:
+            One row per record that exists, in no order, with the columns of `extract_records`,
+            Arrow-backed; deleted and merged ones included, missing ones absent.
+
+        Raises:
+            FieldNotVisibleError: a field is hidden or unknown.
+            IncompleteJobError: records are left out, damaged, or others than those asked for.
+            InvalidFieldNameError: not an API name.
+            ValueError: an Id is none.
+        """
+        selection = Selection(obj, tuple(fields), person_accounts)
+        return rest_query.read_records(self._session, selection, normalised(record_ids))
+
+    def read_history(
+        self,
+        obj: SalesforceObject,
+        fields: Sequence[str],
+        record_ids: Sequence[str],
+        *,
+        person_accounts: bool,
+    ) -> pd.DataFrame:
+        """Read when opt-outs were last changed, 200 records per request.
+
+        Returns:
+            The newest change per record and field, in no order, Arrow-backed: record_id (18
+            characters), field (API name), at (UTC, whole seconds, on Salesforce's clock),
+            is_opted_out (what it was changed to), by (18-character Id of a user).
+
+            No row where Salesforce knows of no change: the field is not tracked or was not at the
+            time, the record was created with the value, its history was purged, is not permitted,
+            or belongs to a person account. So no row is never a fact about the record.
+
+        Raises:
+            IncompleteJobError: rows are left out or damaged.
+            InvalidFieldNameError: not an API name.
+            ValueError: an Id is none.
+        """
+        selection = Selection(obj, tuple(fields), person_accounts)
+        return history.read_history(self._session, selection, normalised(record_ids))
 
     def write_flags(
         self,
         obj: SalesforceObject,
         field: str,
         record_ids: Sequence[str],
-        value: bool,
         jobs: JobJournal,
         *,
         bulk_threshold: int = 2000,
     ) -> Iterator[pd.DataFrame]:
-        """Set a flag on records and yield what became of them, as it becomes known.
+        """Opt records out and yield what became of them, as it becomes known.
 
         Nothing is sent before the first frame is asked for, and nothing further while a frame is
-        being recorded. Opt-outs may be written again: the same value twice is the same state.
+        being recorded. It may be done again: the same value twice is the same state. Clears go by
+        `clear_record` only.
 
         Args:
             obj: the object of all records.
             field: API name of the flag.
-            record_ids: 15 or 18 characters; each record is sent once.
-            value: true opts out. False is never sent by Bulk, nor repeated after a lost reply:
-                the records are read instead.
+            record_ids: 15 or 18 characters; each record is sent once. No Contact of a person
+                account: those go by `write_person_accounts`.
             jobs: learns of each Bulk job before its upload.
             bulk_threshold: more records than this go by Bulk jobs.
 
@@ -130,27 +213,112 @@ class SalesforceClient:
             InvalidFieldNameError: not an API name.
             ValueError: an Id is none.
         """
-        name, ids = checked_field(field), normalised(record_ids)
-        if value and len(ids) > bulk_threshold:
-            ingest = BulkIngest(self._session, obj, name, value, self._polling, self._rows_per_job)
-            yield from ingest.write(ids, jobs)
-        else:
-            yield from Collections(self._session, obj, name).write(ids, value)
+        ids = normalised(record_ids)
+        yield from self._write(obj.value, checked_field(field), ids, jobs, bulk_threshold)
 
-    def read_flags(
-        self, obj: SalesforceObject, field: str, record_ids: Sequence[str]
-    ) -> pd.DataFrame:
-        """Read a flag of records as it is now, 2,000 per request.
+    def write_person_accounts(
+        self,
+        field: str,
+        rows: pd.DataFrame,
+        jobs: JobJournal,
+        *,
+        bulk_threshold: int = 2000,
+    ) -> Iterator[pd.DataFrame]:
+        """Opt Contacts out on their person accounts, as `write_flags` does other records.
+
+        Args:
+            field: API name of the flag on the Contact; the Account's name follows from it.
+            rows: one row per Contact: record_id, account_id (15 or 18 characters).
+            jobs: learns of each Bulk job before its upload.
+            bulk_threshold: more Accounts than this go by Bulk jobs.
 
         Returns:
-            One row per record asked for, each once, in that order: record_id (18 characters),
-            is_opted_out (nullable boolean, null where Salesforce returned no such record).
+            The frames of `write_flags`; record_id names the Contact. What the integration user
+            may not write has failure class permission and code PERSON_ACCOUNT.
 
         Raises:
-            FieldNotVisibleError: the field is hidden or unknown.
+            OptOutSyncError: as `write_flags`.
+            FieldSpellingError: the Account spells the field in another case.
+            ValueError: an Id is none.
+        """
+        name, accounts = account_field(checked_field(field)), accounts_of(rows)
+        if accounts.empty:
+            return
+        if not is_writable(self._session, field):
+            yield not_permitted(accounts)
+            return
+        ids = accounts["account_id"].drop_duplicates(ignore_index=True)
+        for frame in self._write(ACCOUNT, name, ids, jobs, bulk_threshold):
+            yield of_contacts(frame, accounts)
+
+    def clear_record(
+        self,
+        obj: SalesforceObject,
+        record_id: str,
+        fields: Sequence[str],
+        *,
+        unmodified_since: datetime,
+        account_id: str | None = None,
+    ) -> ClearOutcome:
+        """Clear the opt-outs of one record, unless somebody edited it since it was read.
+
+        One request clears all fields. It is sent again only where it certainly had no effect; when
+        its reply is lost, the record is read instead. Doing it again with the same time ends as
+        CHANGED_SINCE_READ once it has had an effect.
+
+        Args:
+            obj: Contact or Lead.
+            record_id: 15 or 18 characters.
+            fields: API names of the flags, at least one.
+            unmodified_since: last_modified_at of the record as it was read; aware.
+            account_id: of a person account: the clear is made there.
+
+        Returns:
+            Whether the flags are cleared, else why not: an edited record has failure class
+            changed and code CHANGED_SINCE_READ; a lost reply, while the record still shows an
+            opt-out, is retry and REPLY_LOST; an Account we may not write is permission and
+            PERSON_ACCOUNT; everything else as in `write_flags`.
+
+        Raises:
+            SalesforceUnavailableError: no answer, also when the record was to be read; whether it
+                was cleared is then unknown.
+            ApiLimitError: the org's requests are used up; nothing was cleared.
+            SalesforceRequestError: a refusal that is not about this record.
+            InvalidFieldNameError: not an API name.
+            ValueError: an Id is none, there are no fields, or the time has no zone.
+        """
+        clear = Clear(
+            self._session,
+            obj,
+            to_18(record_id),
+            to_18(account_id) if account_id is not None else None,
+            checked_fields(fields),
+        )
+        return clear.send(unmodified_since)
+
+    def read_flags(
+        self, obj: SalesforceObject, fields: Sequence[str], record_ids: Sequence[str]
+    ) -> pd.DataFrame:
+        """Read flags of records as they are now, 2,000 per request.
+
+        Returns:
+            One row per record asked for, each once, in that order: record_id (18 characters) and
+            one nullable boolean column per field, under its API name, null where Salesforce
+            returned no such record.
+
+        Raises:
+            FieldNotVisibleError: a field is hidden or unknown.
             InvalidFieldNameError: not an API name.
             ValueError: an Id is none.
         """
-        ids = normalised(record_ids)
-        flags = Collections(self._session, obj, checked_field(field)).read(ids)
-        return pd.DataFrame({"record_id": ids, "is_opted_out": flags})
+        return Collections(self._session, obj.value).read(normalised(record_ids), fields)
+
+    def _write(
+        self, object_name: str, field: str, ids: pd.Series, jobs: JobJournal, bulk_threshold: int
+    ) -> Iterator[pd.DataFrame]:
+        if len(ids) > bulk_threshold:
+            ingest = BulkIngest(
+                self._session, object_name, field, self._polling, self._rows_per_job
+            )
+            return ingest.write(ids, jobs)
+        return Collections(self._session, object_name).write(ids, field)

@@ -1,21 +1,16 @@
-"""Writes flags 200 and reads them 2,000 records per request, by sObject Collections.
+"""Sets a flag on 200 and reads flags of 2,000 records per request, by sObject Collections.
 
 Rows succeed or fail on their own (`allOrNone` false), in the order they were sent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
 
-from include.domain.values import SalesforceObject
-from include.salesforce.errors import (
-    FieldNotVisibleError,
-    IncompleteJobError,
-    SalesforceUnavailableError,
-)
-from include.salesforce.failures import INVALID_FIELD, REPLY_LOST, UNKNOWN, code_of
+from include.salesforce.errors import FieldNotVisibleError, IncompleteJobError
+from include.salesforce.failures import INVALID_FIELD, UNKNOWN, code_of
 from include.salesforce.outcomes import outcomes
 from include.salesforce.records import checked_field, normalised
 from include.salesforce.session import SalesforceSession
@@ -23,7 +18,7 @@ from include.salesforce.session import SalesforceSession
 WRITTEN_PER_REQUEST: Final = 200
 READ_PER_REQUEST: Final = 2_000
 
-_HEADERS: Final = {
+WRITE_HEADERS: Final = {
     # an opt-out is not held back by a duplicate rule that only warns
     "Sforce-Duplicate-Rule-Header": "allowSave=true",
     # without it the active assignment rule would give each Lead we write to another owner;
@@ -34,68 +29,60 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Collections:
-    """One flag of one object, read and written by collections."""
+    """Flags of one object, read and set by collections; nothing is cleared here."""
 
     session: SalesforceSession
-    obj: SalesforceObject
-    field: str
+    object_name: str
 
-    def write(self, record_ids: pd.Series, value: bool) -> Iterator[pd.DataFrame]:
+    def write(self, record_ids: pd.Series, field: str) -> Iterator[pd.DataFrame]:
         """Yield the outcomes of one request after the other."""
         for chunk in _chunks(record_ids, WRITTEN_PER_REQUEST):
-            yield self._write_chunk(chunk, value)
+            yield self._write_chunk(chunk, checked_field(field))
 
-    def read(self, record_ids: pd.Series) -> pd.Series:
-        """Return the flag of each Id as nullable boolean; null where no record came."""
-        flags: dict[str, bool] = {}
+    def read(self, record_ids: pd.Series, fields: Sequence[str]) -> pd.DataFrame:
+        """Return record_id and a nullable boolean column per field; null where no record came."""
+        names = [checked_field(each) for each in fields]
+        found: dict[str, dict[str, Any]] = {}
         for chunk in _chunks(record_ids, READ_PER_REQUEST):
-            flags |= self._read_chunk(chunk)
-        return record_ids.map(flags).astype("boolean")
+            found |= self._read_chunk(chunk, names)
+        return pd.DataFrame(
+            {"record_id": record_ids} | {name: _flags(record_ids, found, name) for name in names}
+        )
 
-    def _write_chunk(self, sent: pd.Series, value: bool) -> pd.DataFrame:
+    def _write_chunk(self, sent: pd.Series, field: str) -> pd.DataFrame:
         try:
-            return outcomes(sent, self._send(sent, value))
+            return outcomes(sent, self._send(sent, field))
         except FieldNotVisibleError:
             return outcomes(sent, dict.fromkeys(sent, INVALID_FIELD))
-        except SalesforceUnavailableError as error:
-            if value or not error.was_sent:
-                raise
-            return outcomes(sent, self._not_cleared(sent))
 
-    def _send(self, sent: pd.Series, value: bool) -> dict[str, str]:
+    def _send(self, sent: pd.Series, field: str) -> dict[str, str]:
         """Send one request and return the codes of its rejected rows.
 
-        An opt-out is repeated when the reply is lost: setting it twice is setting it once.
-        A clear is not: it could undo what somebody ticked in between.
+        It is repeated when the reply is lost: setting an opt-out twice is setting it once.
         """
-        attributes = {"type": self.obj.value}
-        records = [{"attributes": attributes, "id": each, self.field: value} for each in sent]
+        attributes = {"type": self.object_name}
+        records = [{"attributes": attributes, "id": each, field: True} for each in sent]
         answer = self.session.json(
             "PATCH",
             "composite/sobjects",
-            repeatable=value,
-            headers=_HEADERS,
+            repeatable=True,
+            headers=WRITE_HEADERS,
             json={"allOrNone": False, "records": records},
         )
         return codes_of_rejected(list(sent), answer)
 
-    def _not_cleared(self, sent: pd.Series) -> dict[str, str]:
-        """After a lost reply to a clear, ask the records themselves."""
-        flags = self.read(sent)
-        return dict.fromkeys(sent[flags.fillna(True)], REPLY_LOST)
-
-    def _read_chunk(self, asked: pd.Series) -> dict[str, bool]:
+    def _read_chunk(self, asked: pd.Series, fields: list[str]) -> dict[str, dict[str, Any]]:
         answer = self.session.json(
             "POST",
-            f"composite/sobjects/{self.obj.value}",
+            f"composite/sobjects/{self.object_name}",
             repeatable=True,
-            json={"ids": list(asked), "fields": ["Id", checked_field(self.field)]},
+            json={"ids": list(asked), "fields": ["Id", *fields]},
         )
         if len(answer) != len(asked):
             raise IncompleteJobError(f"{len(answer)} answers came for {len(asked)} records")
         found = [record for record in answer if record is not None]
         ids = normalised([record["Id"] for record in found])
-        return dict(zip(ids, (bool(record[self.field]) for record in found), strict=True))
+        return dict(zip(ids, found, strict=True))
 
 
 def codes_of_rejected(sent: list[str], answer: list[dict[str, Any]]) -> dict[str, str]:
@@ -117,6 +104,11 @@ def codes_of_rejected(sent: list[str], answer: list[dict[str, Any]]) -> dict[str
 
 def _first_code(errors: list[dict[str, Any]]) -> str:
     return code_of(errors[0].get("statusCode")) if errors else UNKNOWN
+
+
+def _flags(record_ids: pd.Series, found: dict[str, dict[str, Any]], field: str) -> pd.Series:
+    flags = {record_id: bool(record[field]) for record_id, record in found.items()}
+    return record_ids.map(flags).astype("boolean")
 
 
 def _chunks(record_ids: pd.Series, size: int) -> Iterator[pd.Series]:

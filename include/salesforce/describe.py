@@ -7,7 +7,6 @@ describe, and a hidden object has none; absent never means "nobody opted out".
 from dataclasses import dataclass
 from typing import Any, Final
 
-from include.domain.values import SalesforceObject
 from include.salesforce.errors import FieldSpellingError, SalesforceRequestError
 from include.salesforce.records import checked_field
 from include.salesforce.session import SalesforceSession
@@ -23,7 +22,7 @@ class FieldAccess:
     updateable: bool
 
 
-def read_field_access(session: SalesforceSession, obj: SalesforceObject, field: str) -> FieldAccess:
+def read_field_access(session: SalesforceSession, object_name: str, field: str) -> FieldAccess:
     """Look a field up in describe.
 
     Salesforce takes an API name in any case but answers in its own, and results are read by name.
@@ -33,7 +32,7 @@ def read_field_access(session: SalesforceSession, obj: SalesforceObject, field: 
         InvalidFieldNameError: not an API name.
     """
     name = checked_field(field).lower()
-    for each in _visible_fields(session, obj):
+    for each in visible_fields(session, object_name):
         if each["name"].lower() == name:
             _refuse_another_spelling(field, each["name"])
             return FieldAccess(readable=True, updateable=bool(each["updateable"]))
@@ -48,10 +47,15 @@ def _refuse_another_spelling(field: str, canonical: str) -> None:
         )
 
 
-def _visible_fields(session: SalesforceSession, obj: SalesforceObject) -> list[dict[str, Any]]:
+def has_person_accounts(session: SalesforceSession) -> bool:
+    """Tell whether the org has person accounts: only then Contacts have a column for it."""
+    return any(each["name"] == "IsPersonAccount" for each in visible_fields(session, "Contact"))
+
+
+def visible_fields(session: SalesforceSession, object_name: str) -> list[dict[str, Any]]:
     """Return the fields the integration user sees; none where it may not read the object."""
     try:
-        document = session.json("GET", f"sobjects/{obj.value}/describe", repeatable=True)
+        document = session.json("GET", f"sobjects/{object_name}/describe", repeatable=True)
     except SalesforceRequestError as error:
         if (error.status, error.code) != _NO_SUCH_OBJECT:
             raise

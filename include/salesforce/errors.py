@@ -8,6 +8,7 @@ TransientSyncError                  a retry helps
 └── JobInterruptedError             Salesforce gave a job up for a reason that passes
 PermanentSyncError                  a human must look
 ├── LoginError                      wrong key, secret, user, or login policy
+├── UnknownUserError                Salesforce does not say who the integration user is
 ├── InsecureConnectionError         plain http, or a certificate nobody vouches for
 ├── FieldNotVisibleError            the integration user cannot see the field
 ├── InvalidFieldNameError           not the API name of a field
@@ -28,14 +29,21 @@ class SalesforceUnavailableError(TransientSyncError):
     Attributes:
         was_sent: false only when the request certainly never reached Salesforce.
         retry_after: seconds Salesforce asked us to wait, or null.
+        code: Salesforce's code, where it answered with one.
     """
 
     def __init__(
-        self, message: str, *, was_sent: bool = True, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        was_sent: bool = True,
+        retry_after: float | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.was_sent = was_sent
         self.retry_after = retry_after
+        self.code = code
 
 
 class ApiLimitError(TransientSyncError):
@@ -56,6 +64,10 @@ class JobInterruptedError(TransientSyncError):
 
 class LoginError(PermanentSyncError):
     """Salesforce refused the login; the message names the Connection to mend."""
+
+
+class UnknownUserError(PermanentSyncError):
+    """Salesforce does not say who the integration user is; its own edits could not be told."""
 
 
 class InsecureConnectionError(PermanentSyncError):

@@ -13,7 +13,11 @@ from include.domain.values import FailureClass
 UNKNOWN: Final = "UNKNOWN_ERROR"
 UNPROCESSED: Final = "UNPROCESSED"
 INVALID_FIELD: Final = "INVALID_FIELD"
+INVALID_TYPE: Final = "INVALID_TYPE"
+NOT_FOUND: Final = "NOT_FOUND"
 REPLY_LOST: Final = "REPLY_LOST"
+CHANGED_SINCE_READ: Final = "CHANGED_SINCE_READ"
+PERSON_ACCOUNT: Final = "PERSON_ACCOUNT"
 
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z_]{2,79}")
 _ROW_ERROR: Final = re.compile(r"([A-Z][A-Z_]{2,79}):")  # `CODE:message:fields --`
@@ -50,6 +54,7 @@ _IS_CONVERTED: Final = (
 
 _RETRY, _PERMISSION = FailureClass.RETRY, FailureClass.PERMISSION
 _VALIDATION, _GONE = FailureClass.VALIDATION, FailureClass.GONE
+_CHANGED = FailureClass.CHANGED
 
 _TABLE: Final = {
     "UNABLE_TO_LOCK_ROW": (_RETRY, "Somebody was saving the record at that moment. " + _NEXT_NIGHT),
@@ -61,7 +66,13 @@ _TABLE: Final = {
     "ALL_OR_NONE_OPERATION_ROLLED_BACK": (_RETRY, "Another row stopped this one. " + _NEXT_NIGHT),
     UNPROCESSED: (_RETRY, "Salesforce ended the job before it came to this row. " + _NEXT_NIGHT),
     REPLY_LOST: (_RETRY, "The reply was lost and the record shows another value. " + _NEXT_NIGHT),
+    CHANGED_SINCE_READ: (
+        _CHANGED,
+        "Somebody edited the record after it was read, so its opt-out was not cleared. Nothing to "
+        "do: the next run decides again.",
+    ),
     "ENTITY_IS_DELETED": (_GONE, _IS_GONE),
+    NOT_FOUND: (_GONE, _IS_GONE),
     "INVALID_CROSS_REFERENCE_KEY": (_GONE, _IS_GONE),
     "CANNOT_UPDATE_CONVERTED_LEAD": (_GONE, _IS_CONVERTED),
     "INSUFFICIENT_ACCESS_OR_READONLY": (_PERMISSION, _EDIT_ACCESS),
@@ -73,6 +84,12 @@ _TABLE: Final = {
         _PERMISSION,
         "A trigger or flow on the object failed for the integration user: let it run or exclude "
         "this user.",
+    ),
+    PERSON_ACCOUNT: (
+        _PERMISSION,
+        "The record belongs to a person account, so its opt-out is written on the Account: give "
+        "the integration user edit access to Accounts and to the opt-out field there "
+        "(PersonHasOptedOutOfEmail, or the custom field ending in __pc).",
     ),
     "INVALID_FIELD_FOR_INSERT_UPDATE": (_PERMISSION, _FIELD_ACCESS),
     INVALID_FIELD: (_PERMISSION, _FIELD_ACCESS),

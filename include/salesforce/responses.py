@@ -55,7 +55,9 @@ def error_of_code(code: str) -> OptOutSyncError | None:
             f"the org's API requests are used up ({code}): they come back over the next 24 hours"
         )
     if code in TRANSIENT_CODES:
-        return SalesforceUnavailableError(f"Salesforce could not finish the request ({code})")
+        return SalesforceUnavailableError(
+            f"Salesforce could not finish the request ({code})", code=code
+        )
     if code == INVALID_FIELD:
         return FieldNotVisibleError(_FIELD_HELP)
     return None

@@ -123,6 +123,13 @@ class SalesforceSession:
         """
         return self._repetition.run(call, lambda error: isinstance(error, _WORTH_REPEATING))
 
+    def renew(self) -> None:
+        """Log in again before the next request.
+
+        For what does not answer 401 when Salesforce has ended the session: see `users`.
+        """
+        self._salesforce = None
+
     def _call(self, call: Callable[[], T], *, repeatable: bool) -> T:
         return self._repetition.run(
             call,

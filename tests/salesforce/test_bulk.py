@@ -20,7 +20,7 @@ from include.salesforce.errors import (
     JobInterruptedError,
     SalesforceUnavailableError,
 )
-from include.salesforce.records import RECORDS_SCHEMA
+from include.salesforce.records import records_schema
 from tests.salesforce.scripted import Answer, ListJournal, ScriptedSalesforce, error
 
 CONTACT = SalesforceObject.CONTACT
@@ -73,9 +73,11 @@ def extract(
 ) -> list[str]:
     destination = UPath(folder / "night" / "contacts.parquet")
     client = SalesforceClient(salesforce.session, polling=polling or Clock().polling())
-    count = client.extract_records(CONTACT, "Flag__c", destination, journal or ListJournal())
+    count = client.extract_records(
+        CONTACT, ["Flag__c"], destination, journal or ListJournal(), person_accounts=False
+    )
     table = pq.read_table(str(destination))
-    assert table.schema == RECORDS_SCHEMA
+    assert table.schema == records_schema(["Flag__c"])
     assert table.num_rows == count
     assert [each.name for each in destination.parent.iterdir()] == ["contacts.parquet"]
     return table["record_id"].to_pylist()
@@ -243,7 +245,7 @@ def opt_out(
     """Write by Bulk; returns the code of each record, null where it succeeded."""
     client = SalesforceClient(salesforce.session, polling=polling or Clock().polling())
     (frame,) = client.write_flags(
-        CONTACT, "Flag__c", ids, True, journal or ListJournal(), bulk_threshold=0
+        CONTACT, "Flag__c", ids, journal or ListJournal(), bulk_threshold=0
     )
     assert (frame["job_id"] == "750000000000001AAA").all()
     codes = frame["code"].astype(object).where(frame["code"].notna(), None)
@@ -392,9 +394,7 @@ def test_many_records_are_split_by_rows_and_no_record_is_lost() -> None:
     )  # fmt: skip
     client = SalesforceClient(salesforce.session, polling=Clock().polling(), rows_per_job=2)
 
-    frames = list(
-        client.write_flags(CONTACT, "Flag__c", IDS[:3], True, ListJournal(), bulk_threshold=2)
-    )
+    frames = list(client.write_flags(CONTACT, "Flag__c", IDS[:3], ListJournal(), bulk_threshold=2))
 
     assert [frame["record_id"].tolist() for frame in frames] == [IDS[:2], IDS[2:3]]
 

@@ -28,21 +28,15 @@ def flags(values: dict[str, bool | None]) -> Answer:
     )
 
 
-def write(
-    salesforce: ScriptedSalesforce, ids: list[str], value: bool, bulk_threshold: int = 2000
-) -> list[pd.DataFrame]:
+def write(salesforce: ScriptedSalesforce, ids: list[str]) -> list[pd.DataFrame]:
     client = SalesforceClient(salesforce.session)
-    return list(
-        client.write_flags(
-            CONTACT, "Flag__c", ids, value, ListJournal(), bulk_threshold=bulk_threshold
-        )
-    )
+    return list(client.write_flags(CONTACT, "Flag__c", ids, ListJournal()))
 
 
 def test_one_request_carries_200_records_each_on_its_own() -> None:
     salesforce = ScriptedSalesforce(saved(IDS[:200]), saved(IDS[200:400]), saved(IDS[400:401]))
 
-    frames = write(salesforce, IDS[:401], True)
+    frames = write(salesforce, IDS[:401])
 
     assert [len(frame) for frame in frames] == [200, 200, 1]
     body = json.loads(salesforce.wire.sent[0].body or b"")
@@ -55,11 +49,10 @@ def test_one_request_carries_200_records_each_on_its_own() -> None:
     assert salesforce.wire.sent[0].headers["Sforce-Duplicate-Rule-Header"] == "allowSave=true"
 
 
-@pytest.mark.parametrize("value", [True, False])
-def test_no_write_lets_assignment_rules_run(value: bool) -> None:
+def test_no_write_lets_assignment_rules_run() -> None:
     salesforce = ScriptedSalesforce(saved(IDS[:200]), saved(IDS[200:400]))
 
-    write(salesforce, IDS[:400], value)
+    write(salesforce, IDS[:400])
 
     assert [each.headers["Sforce-Auto-Assign"] for each in salesforce.wire.sent] == ["FALSE"] * 2
 
@@ -67,7 +60,7 @@ def test_no_write_lets_assignment_rules_run(value: bool) -> None:
 def test_nothing_further_is_sent_while_a_frame_is_being_recorded() -> None:
     salesforce = ScriptedSalesforce(saved(IDS[:200]), saved(IDS[200:400]))
     writing = SalesforceClient(salesforce.session).write_flags(
-        CONTACT, "Flag__c", IDS[:400], True, ListJournal()
+        CONTACT, "Flag__c", IDS[:400], ListJournal()
     )
 
     next(writing)
@@ -78,7 +71,7 @@ def test_nothing_further_is_sent_while_a_frame_is_being_recorded() -> None:
 def test_a_lost_reply_to_an_opt_out_is_sent_again() -> None:
     salesforce = ScriptedSalesforce(LOST, Answer(503), saved(IDS[:2]))
 
-    (frame,) = write(salesforce, IDS[:2], True)
+    (frame,) = write(salesforce, IDS[:2])
 
     assert frame["succeeded"].all()
     assert len(salesforce.wire.sent) == 3
@@ -87,37 +80,15 @@ def test_a_lost_reply_to_an_opt_out_is_sent_again() -> None:
 def test_an_answer_that_is_cut_short_is_a_lost_reply() -> None:
     salesforce = ScriptedSalesforce(Answer(200, b'[{"id": "003'), saved(IDS[:2]))
 
-    (frame,) = write(salesforce, IDS[:2], True)
+    (frame,) = write(salesforce, IDS[:2])
 
     assert frame["succeeded"].all()
-
-
-def test_a_lost_reply_to_a_clear_is_not_sent_again_but_read() -> None:
-    """In between somebody may have opted out: a second clear would undo it."""
-    three = IDS[:3]
-    salesforce = ScriptedSalesforce(LOST, flags({three[0]: False, three[1]: True, three[2]: None}))
-
-    (frame,) = write(salesforce, three, False)
-
-    assert [each.method for each in salesforce.wire.sent] == ["PATCH", "POST"]
-    assert frame["succeeded"].tolist() == [True, False, False]
-    assert frame["code"].tolist()[1:] == ["REPLY_LOST", "REPLY_LOST"]
-    assert set(frame["failure_class"][1:]) == {"retry"}
-
-
-def test_a_clear_never_goes_by_bulk() -> None:
-    salesforce = ScriptedSalesforce(saved(IDS[:3]))
-
-    (frame,) = write(salesforce, IDS[:3], False, bulk_threshold=1)
-
-    assert frame["job_id"].isna().all()
-    assert salesforce.wire.sent[0].path_url.endswith("composite/sobjects")
 
 
 def test_a_hidden_field_fails_the_rows_so_that_each_has_an_outcome() -> None:
     salesforce = ScriptedSalesforce(error(400, "INVALID_FIELD"))
 
-    (frame,) = write(salesforce, IDS[:2], True)
+    (frame,) = write(salesforce, IDS[:2])
 
     assert set(frame["failure_class"]) == {"permission"}
     assert set(frame["code"]) == {"INVALID_FIELD"}
@@ -126,7 +97,7 @@ def test_a_hidden_field_fails_the_rows_so_that_each_has_an_outcome() -> None:
 def test_when_salesforce_stays_away_earlier_frames_stand() -> None:
     salesforce = ScriptedSalesforce(saved(IDS[:200]), *[Answer(503)] * 3)
     writing = SalesforceClient(salesforce.session).write_flags(
-        CONTACT, "Flag__c", IDS[:400], True, ListJournal()
+        CONTACT, "Flag__c", IDS[:400], ListJournal()
     )
 
     assert next(writing)["succeeded"].all()
@@ -140,32 +111,50 @@ def test_reading_asks_2000_records_at_once_and_keeps_the_order_asked() -> None:
         flags(dict.fromkeys(asked[:2000], True)), flags({asked[2000]: None})
     )
 
-    frame = SalesforceClient(salesforce.session).read_flags(CONTACT, "Flag__c", asked)
+    frame = SalesforceClient(salesforce.session).read_flags(CONTACT, ["Flag__c"], asked)
 
     assert frame["record_id"].tolist() == asked
-    assert str(frame["is_opted_out"].dtype) == "boolean"
-    assert frame["is_opted_out"][:2000].all()
-    assert frame["is_opted_out"].isna().tolist() == [False] * 2000 + [True]
+    assert str(frame["Flag__c"].dtype) == "boolean"
+    assert frame["Flag__c"][:2000].all()
+    assert frame["Flag__c"].isna().tolist() == [False] * 2000 + [True]
+
+
+def test_several_flags_are_read_at_once() -> None:
+    record = {"attributes": {}, "Id": IDS[0], "Flag__c": True, "HasOptedOutOfEmail": False}
+    salesforce = ScriptedSalesforce(Answer(body=[record, None]))
+
+    frame = SalesforceClient(salesforce.session).read_flags(
+        CONTACT, ["Flag__c", "HasOptedOutOfEmail"], IDS[:2]
+    )
+
+    assert json.loads(salesforce.wire.sent[0].body or b"")["fields"] == [
+        "Id",
+        "Flag__c",
+        "HasOptedOutOfEmail",
+    ]
+    assert frame.columns.tolist() == ["record_id", "Flag__c", "HasOptedOutOfEmail"]
+    assert frame.iloc[0].tolist() == [IDS[0], True, False]
+    assert frame.iloc[1, 1:].isna().all()
 
 
 def test_a_record_answered_under_its_15_characters_is_recognised() -> None:
     salesforce = ScriptedSalesforce(flags({IDS[0][:15]: True}))
 
-    frame = SalesforceClient(salesforce.session).read_flags(CONTACT, "Flag__c", [IDS[0]])
+    frame = SalesforceClient(salesforce.session).read_flags(CONTACT, ["Flag__c"], [IDS[0]])
 
-    assert frame["is_opted_out"].tolist() == [True]
+    assert frame["Flag__c"].tolist() == [True]
 
 
 def test_reading_that_answers_too_few_records_is_refused() -> None:
     salesforce = ScriptedSalesforce(flags({IDS[0]: True}))
 
     with pytest.raises(IncompleteJobError):
-        SalesforceClient(salesforce.session).read_flags(CONTACT, "Flag__c", IDS[:2])
+        SalesforceClient(salesforce.session).read_flags(CONTACT, ["Flag__c"], IDS[:2])
 
 
 def test_nothing_to_write_sends_nothing() -> None:
     salesforce = ScriptedSalesforce()
 
-    assert write(salesforce, [], True) == []
-    assert SalesforceClient(salesforce.session).read_flags(CONTACT, "Flag__c", []).empty
+    assert write(salesforce, []) == []
+    assert SalesforceClient(salesforce.session).read_flags(CONTACT, ["Flag__c"], []).empty
     assert salesforce.wire.sent == []

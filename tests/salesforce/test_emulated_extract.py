@@ -1,5 +1,6 @@
 """Extracts against the emulator: what arrives is exactly what the org holds."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,18 +30,21 @@ def instant(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
 
 
-def expected(obj: SalesforceObject, record: dict[str, Any], field: str | None) -> dict[str, Any]:
+def expected(
+    obj: SalesforceObject, record: dict[str, Any], fields: Sequence[str]
+) -> dict[str, Any]:
     return {
         "record_id": record["Id"],
         "object": obj.value,
-        "is_opted_out": record[field] if field else None,
         "is_deleted": record["IsDeleted"],
         "master_record_id": record["MasterRecordId"],
         "is_converted": record.get("IsConverted", False),
         "converted_contact_id": record.get("ConvertedContactId"),
         "last_modified_at": instant(record["LastModifiedDate"]),
         "last_modified_by": record["LastModifiedById"],
-    }
+        "is_person_account": record.get("IsPersonAccount", False),
+        "account_id": record["AccountId"] if record.get("IsPersonAccount") else None,
+    } | {each: record[each] for each in fields}
 
 
 def extracted(destination: UPath) -> list[dict[str, Any]]:
@@ -48,8 +52,10 @@ def extracted(destination: UPath) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["record_id"]))
 
 
-def held(emulator: RunningEmulator, obj: SalesforceObject, field: str | None) -> list[Any]:
-    rows = [expected(obj, record, field) for record in emulator.records(obj.value)]
+def held(
+    emulator: RunningEmulator, obj: SalesforceObject, fields: Sequence[str] = (FIELD,)
+) -> list[Any]:
+    rows = [expected(obj, record, fields) for record in emulator.records(obj.value)]
     return sorted(rows, key=lambda row: str(row["record_id"]))
 
 
@@ -73,9 +79,9 @@ def test_an_extract_holds_every_record_deleted_merged_and_converted_ones_too(
     emulator.convert_lead(leads[3], contacts[3])
     emulator.edit(contacts[4], **{FIELD: True})
 
-    count = client.extract_records(obj, FIELD, destination, journal)
+    count = client.extract_records(obj, [FIELD], destination, journal, person_accounts=False)
 
-    assert extracted(destination) == held(emulator, obj, FIELD)
+    assert extracted(destination) == held(emulator, obj)
     assert count == len(emulator.records(obj.value))
     assert journal.steps == ["planned", "created", "finished"]
 
@@ -85,9 +91,9 @@ def test_many_small_pages_make_the_same_file(
 ) -> None:
     client = SalesforceClient(session, polling=Polling(first=0.02), page_rows=77)
 
-    client.extract_records(CONTACT, FIELD, destination, journal)
+    client.extract_records(CONTACT, [FIELD], destination, journal, person_accounts=False)
 
-    assert extracted(destination) == held(emulator, CONTACT, FIELD)
+    assert extracted(destination) == held(emulator, CONTACT)
     counts = emulator.request_counts()
     assert sum(n for key, n in counts.items() if key.endswith("/results")) > 5
 
@@ -112,9 +118,9 @@ def test_a_fault_while_a_page_is_read_leaves_no_trace(
     client = SalesforceClient(session, polling=Polling(first=0.02), page_rows=200)
     emulator.add_fault(method="GET", path_contains="/results", after=1, **fault)
 
-    client.extract_records(CONTACT, FIELD, destination, journal)
+    client.extract_records(CONTACT, [FIELD], destination, journal, person_accounts=False)
 
-    assert extracted(destination) == held(emulator, CONTACT, FIELD)
+    assert extracted(destination) == held(emulator, CONTACT)
 
 
 def test_a_session_that_ends_during_the_poll_does_not_lose_the_job(
@@ -132,9 +138,9 @@ def test_a_session_that_ends_during_the_poll_does_not_lose_the_job(
 
     client = SalesforceClient(session, polling=Polling(first=0.02, sleep=sleep))
 
-    client.extract_records(CONTACT, FIELD, destination, journal)
+    client.extract_records(CONTACT, [FIELD], destination, journal, person_accounts=False)
 
-    assert extracted(destination) == held(emulator, CONTACT, FIELD)
+    assert extracted(destination) == held(emulator, CONTACT)
     counts = emulator.request_counts()
     assert counts["POST /services/data/v{version}/jobs/query"] == 1
     assert journal.steps == ["planned", "created", "finished"]
@@ -147,7 +153,7 @@ def test_a_job_that_never_ends_is_aborted_at_our_deadline(
     client = SalesforceClient(session, polling=Polling(first=0.02, longest=0.05, deadline=0.3))
 
     with pytest.raises(IncompleteJobError):
-        client.extract_records(CONTACT, FIELD, destination, journal)
+        client.extract_records(CONTACT, [FIELD], destination, journal, person_accounts=False)
 
     assert journal.entries[-1] == ("finished", 1, "Aborted", 0, 0)
     assert not destination.exists()
@@ -159,19 +165,19 @@ def test_a_hidden_field_is_an_error_and_never_reads_as_nobody_opted_out(
     emulator.set_field_access("Contact", FIELD, readable=False, updateable=False)
 
     with pytest.raises(FieldNotVisibleError):
-        client.extract_records(CONTACT, FIELD, destination, journal)
+        client.extract_records(CONTACT, [FIELD], destination, journal, person_accounts=False)
 
     assert not destination.exists()
 
 
-def test_without_a_readable_field_the_flag_is_null(
+def test_without_a_readable_field_there_is_no_column_for_it(
     emulator: RunningEmulator, client: SalesforceClient, journal: ListJournal, destination: UPath
 ) -> None:
     emulator.set_field_access("Contact", FIELD, readable=False, updateable=False)
 
-    client.extract_records(CONTACT, None, destination, journal)
+    client.extract_records(CONTACT, [], destination, journal, person_accounts=False)
 
-    assert extracted(destination) == held(emulator, CONTACT, None)
+    assert extracted(destination) == held(emulator, CONTACT, [])
 
 
 def test_an_extract_can_go_to_any_file_system_and_replaces_an_earlier_one(
@@ -180,7 +186,7 @@ def test_an_extract_can_go_to_any_file_system_and_replaces_an_earlier_one(
     destination = UPath("memory://salesforce/night/leads.parquet")
 
     for _ in range(2):
-        count = client.extract_records(LEAD, FIELD, destination, journal)
+        count = client.extract_records(LEAD, [FIELD], destination, journal, person_accounts=False)
 
     with destination.open("rb") as file:
         assert pq.read_table(file).num_rows == count

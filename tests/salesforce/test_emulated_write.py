@@ -46,15 +46,12 @@ def write(
     ids: Sequence[str],
     threshold: int,
     *,
-    value: bool = True,
     journal: ListJournal | None = None,
     field: str = FIELD,
     obj: SalesforceObject = CONTACT,
 ) -> pd.DataFrame:
     """Write and return all outcomes, one row per record."""
-    frames = client.write_flags(
-        obj, field, ids, value, journal or ListJournal(), bulk_threshold=threshold
-    )
+    frames = client.write_flags(obj, field, ids, journal or ListJournal(), bulk_threshold=threshold)
     return pd.concat(list(frames)).set_index("record_id")
 
 
@@ -70,8 +67,8 @@ def test_every_record_is_written_and_reported(
     assert found["succeeded"].all()
     assert found.index.tolist() == ids
     assert opted_out(emulator, ids) == set(ids)
-    frame = client.read_flags(CONTACT, FIELD, ids)
-    assert frame["is_opted_out"].all()
+    frame = client.read_flags(CONTACT, [FIELD], ids)
+    assert frame[FIELD].all()
 
 
 @BOTH_WAYS
@@ -209,35 +206,6 @@ def test_opt_outs_arrive_and_are_reported_whatever_request_is_hit(
         emulator.clear_faults()
 
 
-def test_a_clear_whose_reply_is_lost_is_confirmed_by_reading(
-    emulator: RunningEmulator, client: SalesforceClient
-) -> None:
-    ids = living(emulator)[:3]
-    write(client, ids, COLLECTIONS)
-    emulator.reset_requests()
-    emulator.add_fault(method="PATCH", path_contains="composite", action="reset_after")
-
-    found = write(client, ids, COLLECTIONS, value=False)
-
-    assert found["succeeded"].all()
-    assert opted_out(emulator, ids) == set()
-    assert emulator.request_counts()["PATCH /services/data/v{version}/composite/sobjects"] == 1
-
-
-def test_a_clear_that_never_arrived_is_reported_and_not_repeated(
-    emulator: RunningEmulator, client: SalesforceClient
-) -> None:
-    ids = living(emulator)[:3]
-    write(client, ids, COLLECTIONS)
-    emulator.add_fault(method="PATCH", path_contains="composite", action="reset")
-
-    found = write(client, ids, COLLECTIONS, value=False)
-
-    assert set(found["code"]) == {"REPLY_LOST"}
-    assert set(found["failure_class"]) == {"retry"}
-    assert opted_out(emulator, ids) == set(ids)
-
-
 def test_a_job_that_does_not_start_is_aborted_and_all_its_rows_may_be_retried(
     emulator: RunningEmulator, session: SalesforceSession, journal: ListJournal
 ) -> None:
@@ -266,7 +234,7 @@ def test_a_custom_field_is_written_like_the_standard_one(
     assert write(client, ids, COLLECTIONS, field=field)["succeeded"].all()
     assert opted_out(emulator, ids, field) == set(ids)
     assert opted_out(emulator, ids) == set()
-    assert client.read_flags(CONTACT, field, ids)["is_opted_out"].all()
+    assert client.read_flags(CONTACT, [field], ids)[field].all()
 
 
 def test_a_record_that_is_not_there_reads_as_null(
@@ -275,7 +243,7 @@ def test_a_record_that_is_not_there_reads_as_null(
     known, *_ = living(emulator)
     unknown = known[:10] + "ZZZZZ"
 
-    flags = client.read_flags(CONTACT, FIELD, [unknown, known])["is_opted_out"]
+    flags = client.read_flags(CONTACT, [FIELD], [unknown, known])[FIELD]
 
     assert flags.isna().tolist() == [True, False]
 

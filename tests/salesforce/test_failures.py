@@ -16,7 +16,10 @@ VALIDATION, GONE = FailureClass.VALIDATION, FailureClass.GONE
         ("REQUEST_LIMIT_EXCEEDED", RETRY),
         ("UNPROCESSED", RETRY),
         ("REPLY_LOST", RETRY),
+        ("CHANGED_SINCE_READ", FailureClass.CHANGED),
+        ("PERSON_ACCOUNT", PERMISSION),
         ("ENTITY_IS_DELETED", GONE),
+        ("NOT_FOUND", GONE),
         ("INVALID_CROSS_REFERENCE_KEY", GONE),
         ("CANNOT_UPDATE_CONVERTED_LEAD", GONE),
         ("INSUFFICIENT_ACCESS_OR_READONLY", PERMISSION),
@@ -35,7 +38,13 @@ def test_class_of_a_status_code(code: str, failure_class: FailureClass) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "CANNOT_UPDATE_CONVERTED_LEAD"]
+    "code",
+    [
+        "ENTITY_IS_DELETED",
+        "NOT_FOUND",
+        "INVALID_CROSS_REFERENCE_KEY",
+        "CANNOT_UPDATE_CONVERTED_LEAD",
+    ],
 )
 def test_a_record_that_is_gone_says_which_id_to_put_where(code: str) -> None:
     """Nothing follows a merge, a deletion or a conversion by itself."""
