@@ -111,6 +111,22 @@ class Link(Base):
     state: Mapped[str] = mapped_column(server_default="active")
     not_visible_since: Mapped[datetime | None]
     first_seen_at: Mapped[datetime]
+    evidence_id: Mapped[int | None] = mapped_column(BigInteger)
+    flips: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class LinkRelease(Base):
+    """Who let Salesforce be written again after a tug of war. Insert-only."""
+
+    __tablename__ = "link_release"
+    __table_args__ = (Index("link_release_person", "person_id", "released_at"), {"schema": SCHEMA})
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    released_at: Mapped[datetime]
+    released_by: Mapped[str]
+    note: Mapped[str]
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    links: Mapped[int]
 
 
 class UnlinkedPerson(Base):
@@ -166,6 +182,14 @@ class MergeAudit(Base):
     code: Mapped[str]
     cause: Mapped[str | None]
     reason: Mapped[str]
+    base_since: Mapped[datetime | None]
+    store_act_id: Mapped[int | None] = mapped_column(BigInteger)
+    salesforce_opted_out_after: Mapped[datetime | None]
+    salesforce_opted_out_before: Mapped[datetime | None]
+    salesforce_time_source: Mapped[str | None]
+    evidence_id: Mapped[int | None] = mapped_column(BigInteger)
+    shared_with: Mapped[int | None] = mapped_column(BigInteger)
+    account_id: Mapped[str | None]
 
 
 class WriteAttempt(Base):
@@ -182,9 +206,11 @@ class WriteAttempt(Base):
             "outcome",
             "attempted_at",
             name="write_attempt_once",
+            postgresql_nulls_not_distinct=True,
         ),
         Index("write_attempt_person", "person_id", "attempted_at"),
         Index("write_attempt_record", "record_id", "field", "attempted_at"),
+        Index("write_attempt_clear", "org_id", "attempted_at", postgresql_where=text("NOT target")),
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (attempted_at)"},
     )
 
@@ -193,9 +219,9 @@ class WriteAttempt(Base):
     sync_run_id: Mapped[int] = mapped_column(BigInteger)
     org_id: Mapped[str]
     person_id: Mapped[int] = mapped_column(BigInteger)
-    record_id: Mapped[str]
-    object: Mapped[str]
-    field: Mapped[str]
+    record_id: Mapped[str | None]
+    object: Mapped[str | None]
+    field: Mapped[str | None]
     side: Mapped[str]
     target: Mapped[bool]
     outcome: Mapped[str]
@@ -206,10 +232,80 @@ class WriteAttempt(Base):
     act_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class ResubscribeJudgement(Base):
+    """What became of a resubscribe: the newest row of its act counts. Insert-only."""
+
+    __tablename__ = "resubscribe_judgement"
+    __table_args__ = (
+        Index("resubscribe_judgement_act", "act_id", "id"),
+        Index("resubscribe_judgement_person", "person_id", "judged_at"),
+        {"schema": SCHEMA},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    judged_at: Mapped[datetime]
+    sync_run_id: Mapped[int] = mapped_column(BigInteger)
+    act_id: Mapped[int] = mapped_column(BigInteger)
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    verdict: Mapped[str]
+    code: Mapped[str]
+    reason: Mapped[str]
+    in_the_way: Mapped[str | None]
+    retry_after: Mapped[datetime | None]
+
+
+class HeldClear(Base):
+    """A clear that waits, or waited, for a person to approve it."""
+
+    __tablename__ = "held_clear"
+    __table_args__ = (
+        Index(
+            "held_clear_open",
+            "org_id",
+            "person_id",
+            "record_id",
+            "field",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("resolution IS NULL"),
+        ),
+        {"schema": SCHEMA},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    org_id: Mapped[str]
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    record_id: Mapped[str | None]
+    object: Mapped[str | None]
+    field: Mapped[str | None]
+    evidence_id: Mapped[int | None] = mapped_column(BigInteger)
+    held_run_id: Mapped[int] = mapped_column(BigInteger)
+    held_at: Mapped[datetime]
+    resolution: Mapped[str | None]
+    resolved_at: Mapped[datetime | None]
+    resolved_run_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class OrgConfirmation(Base):
+    """An org whose first night a person has looked at. Insert-only."""
+
+    __tablename__ = "org_confirmation"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    org_id: Mapped[str] = mapped_column(primary_key=True)
+    confirmed_at: Mapped[datetime]
+    confirmed_by: Mapped[str]
+    note: Mapped[str]
+
+
 __all__ = [
     "Base",
+    "HeldClear",
     "Link",
+    "LinkRelease",
     "MergeAudit",
+    "OrgConfirmation",
+    "ResubscribeJudgement",
     "SalesforceJob",
     "SettingsVersionRow",
     "SyncRun",
