@@ -1,13 +1,15 @@
 """The conflict rules as data: what each combination of base, store and Salesforce means.
 
-The rule in one line: a person is opted out if either side says so. The base, the last value both
-sides agreed on, does not change that outcome; it tells *who* changed, so that each decision can
-be explained. `docs/conflict-rules.md` is this table in prose; a test compares the two.
+The rule in one line: a group is opted out if any value in it is, unless everyone in it who opted
+out has accepted evidence newer than every opt-out in the group. The base, the last value both sides
+agreed on, does not change that outcome; it tells *who* changed, so that each decision can be
+explained. `docs/conflict-rules.md` is this table in prose; a test compares the two.
 
 `unreadable` and `missing` are never "not opted out" and never cause a write.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -19,6 +21,7 @@ class ConflictRule(StrEnum):
     """How the sync decides when the sides differ."""
 
     OPT_OUT_WINS = "opt_out_wins"
+    CHANGED_SIDE = "changed_side"
 
 
 class Code(StrEnum):
@@ -33,13 +36,79 @@ class Code(StrEnum):
     BOTH_CLEARED = "BOTH_CLEARED"
     FIRST_SEEN_AGREED = "FIRST_SEEN_AGREED"
     FIRST_SEEN_OPT_OUT = "FIRST_SEEN_OPT_OUT"
+    RESUBSCRIBED = "RESUBSCRIBED"
+    RESUBSCRIBE_WAITING = "RESUBSCRIBE_WAITING"
+    FOLLOWS_GROUP = "FOLLOWS_GROUP"
+    SHARED_RECORD = "SHARED_RECORD"
+    TUG_OF_WAR = "TUG_OF_WAR"
     UNREADABLE_FIELD = "UNREADABLE_FIELD"
     NOT_VISIBLE = "NOT_VISIBLE"
     DELETED_IN_SALESFORCE = "DELETED_IN_SALESFORCE"
     CARRIED_OVER_CONVERSION = "CARRIED_OVER_CONVERSION"
     CARRIED_OVER_MERGE = "CARRIED_OVER_MERGE"
+    RELINKED = "RELINKED"
     NO_SALESFORCE_ID = "NO_SALESFORCE_ID"
     BAD_SALESFORCE_ID = "BAD_SALESFORCE_ID"
+
+
+class Verdict(StrEnum):
+    """What became of a claim that somebody may be mailed again."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    WAITING = "waiting"  # it cannot be judged yet
+    HELD = "held"  # judged good, and a person must approve so many clears at once
+
+
+class Judgement(StrEnum):
+    """Why a resubscribe was accepted, refused or has to wait; stored verbatim."""
+
+    RESUBSCRIBED = "RESUBSCRIBED"
+    NEWER_OPT_OUT = "NEWER_OPT_OUT"
+    OPTED_OUT_IN_SALESFORCE = "OPTED_OUT_IN_SALESFORCE"
+    EDITED_SINCE = "EDITED_SINCE"
+    COMPLAINT = "COMPLAINT"
+    OTHER_PERSON = "OTHER_PERSON"
+    NEWER_EVIDENCE = "NEWER_EVIDENCE"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+    HELD = "HELD"
+    NOT_READ = "NOT_READ"
+
+
+SYNC_ORIGIN: Final = "Salesforce Sync"
+BOUNCE: Final = "Bounce"
+BY_THE_PERSON: Final = ("Clicked Link", "One-Click", "Complaint")
+"""Opt-outs of the person themselves: they end only by evidence, under either rule."""
+OWN_OPT_IN: Final = ("Clicked Link", "One-Click")
+"""Resubscribes of the person themselves: only these end a complaint."""
+
+TUG_OF_WAR_AFTER: Final = 3
+"""Closed nights in a row in which Salesforce undid our write; then a person has to look."""
+
+CROWDED_ABOVE: Final = 10
+"""Persons on one record: more are no family but a mistake, and somebody is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the admin chose that a merge depends on.
+
+    Attributes:
+        fields: API names of the opt-out fields of the chosen mode.
+        rule: who wins.
+        scopes: which unsubscribes count.
+        bounces: whether bounces count.
+        clock_skew: how far the clocks of the store and of Salesforce may be apart.
+        evidence_waits: how long evidence may wait to be judged.
+    """
+
+    fields: tuple[str, ...]
+    rule: ConflictRule = ConflictRule.OPT_OUT_WINS
+    scopes: tuple[str, ...] = ("team",)
+    bounces: bool = False
+    clock_skew: timedelta = timedelta(seconds=300)
+    evidence_waits: timedelta = timedelta(days=7)
 
 
 class Base(IntEnum):
@@ -65,10 +134,6 @@ class Salesforce(IntEnum):
     UNREADABLE = 2  # the field is hidden or not installed
     MISSING = 3  # the record was not returned
     DELETED = 4
-    CONVERTED = 5  # a converted Lead, not opted out: it lives on as a Contact
-    CONVERTED_OPTED_OUT = 6
-    MERGED = 7  # merged away, not opted out: it lives on as another record
-    MERGED_OPTED_OUT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,34 +185,47 @@ _READABLE: Final = {
 }
 """Both sides readable: section 4 of the specification, rule `opt_out_wins`."""
 
-_NOT_WRITABLE: Final = {
+_CLEARED_BY_CHANGE: Final = {
+    (_T, _IN, Salesforce.OPTED_OUT): Decision(
+        Code.CLEARED_IN_STORE_ONLY, target_salesforce=False, new_base=False
+    ),
+    (_T, _OUT, Salesforce.NOT_OPTED_OUT): Decision(
+        Code.CLEARED_IN_SALESFORCE_ONLY, target_store=False, new_base=False
+    ),
+}
+"""Where `changed_side` differs: the side that left the base clears the other."""
+
+_NOT_READ: Final = {
     Salesforce.UNREADABLE: Decision(Code.UNREADABLE_FIELD),
     Salesforce.MISSING: Decision(Code.NOT_VISIBLE),
     Salesforce.DELETED: Decision(Code.DELETED_IN_SALESFORCE),
-    Salesforce.CONVERTED: Decision(Code.NOT_VISIBLE),
-    Salesforce.CONVERTED_OPTED_OUT: Decision(Code.NOT_VISIBLE),
-    Salesforce.MERGED: Decision(Code.NOT_VISIBLE),
-    Salesforce.MERGED_OPTED_OUT: Decision(Code.NOT_VISIBLE),
 }
-"""Nothing can be written to such a record, whatever the store says."""
+"""Nothing is written to such a record, whatever the store says."""
 
-_CARRIED_OVER: Final = {
-    Salesforce.CONVERTED_OPTED_OUT: Decision(Code.CARRIED_OVER_CONVERSION, target_store=True),
-    Salesforce.MERGED_OPTED_OUT: Decision(Code.CARRIED_OVER_MERGE, target_store=True),
-}
-"""An opt-out survives conversion and merge: it joins the store although its record is gone."""
+_LOST_IN_STORE: Final = Decision(Code.CLEARED_IN_STORE_ONLY, target_store=True)
+"""What cannot be read counts with its base: the store lost an opt-out that both had agreed on."""
 
 
-def decide(base: Base, store: Store, salesforce: Salesforce) -> Decision:
-    """Decide one link under `opt_out_wins`."""
-    if salesforce in _CARRIED_OVER and store is Store.NOT_OPTED_OUT:
-        return _CARRIED_OVER[salesforce]
-    if salesforce in _NOT_WRITABLE:
-        return _NOT_WRITABLE[salesforce]
+def decide(
+    base: Base,
+    store: Store,
+    salesforce: Salesforce,
+    rule: ConflictRule = ConflictRule.OPT_OUT_WINS,
+) -> Decision:
+    """Decide one link that is alone in its group, without evidence."""
+    if salesforce in (Salesforce.UNREADABLE, Salesforce.MISSING) and (base, store) == (_T, _IN):
+        return _LOST_IN_STORE
+    if salesforce in _NOT_READ:
+        return _NOT_READ[salesforce]
+    if rule is ConflictRule.CHANGED_SIDE and (base, store, salesforce) in _CLEARED_BY_CHANGE:
+        return _CLEARED_BY_CHANGE[base, store, salesforce]
     return _READABLE[base, store, salesforce]
 
 
-DECISIONS: Final = [decide(b, s, x) for b in Base for s in Store for x in Salesforce]
+DECISIONS: Final = {
+    rule: [decide(b, s, x, rule) for b in Base for s in Store for x in Salesforce]
+    for rule in ConflictRule
+}
 """Every combination there is, ordered so that `decision_index` finds it."""
 
 

@@ -1,64 +1,33 @@
 """The merge: compare every person with their Salesforce record and decide each link.
 
-Pure and vectorised: frames in, frames out. Integer keys join the sides, one look-up in a table
-of decisions applies the rules, and only what changes something becomes a row.
+Pure and vectorised: frames in, frames out. First the life of records is resolved, then integer keys
+join the sides, groups are formed, one look-up in a table of decisions applies the rules, evidence
+is judged, and only what changes something becomes a row.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from include.domain import ids, sentences
+from include.domain import evidence, groups, ids, plan, rows, store_state
+from include.domain.aligned import Bools, Integers, Positions, bools, integers, is_in, positions
 from include.domain.conflicts import (
-    DECISIONS,
-    Base,
+    CROWDED_ABOVE,
+    Choices,
     Code,
     ConflictRule,
-    Decision,
     Salesforce,
-    Store,
-    decision_index,
 )
-from include.domain.values import SalesforceObject
-
-_ABSENT_CODES = frozenset(
-    {
-        Code.NOT_VISIBLE,
-        Code.DELETED_IN_SALESFORCE,
-        Code.CARRIED_OVER_CONVERSION,
-        Code.CARRIED_OVER_MERGE,
-    }
-)
-_REPORTED_ONCE = frozenset({Code.NOT_VISIBLE, Code.DELETED_IN_SALESFORCE})
-
-
-_NULL = 2
-Positions = npt.NDArray[np.intp]
-
-
-def _as_flags(choices: list[bool | None]) -> npt.NDArray[np.int8]:
-    return np.array([_NULL if choice is None else int(choice) for choice in choices], np.int8)
-
-
-_CODE = np.array([d.code.value for d in DECISIONS], dtype=object)
-_TARGET_STORE = _as_flags([d.target_store for d in DECISIONS])
-_TARGET_SALESFORCE = _as_flags([d.target_salesforce for d in DECISIONS])
-_NEW_BASE = _as_flags([d.new_base for d in DECISIONS])
-
-
-def _changes_something(decision: Decision) -> bool:
-    changes = (decision.target_store, decision.target_salesforce, decision.new_base)
-    return any(change is not None for change in changes)
-
-
-_LISTED = np.array([_changes_something(d) for d in DECISIONS])
-_IS_ABSENT = np.array([d.code in _ABSENT_CODES for d in DECISIONS])
-_IS_REPORTED_ONCE = np.array([d.code in _REPORTED_ONCE for d in DECISIONS])
-_IS_DELETED = np.array([d.code is Code.DELETED_IN_SALESFORCE for d in DECISIONS])
-_IS_UNREADABLE = np.array([d.code is Code.UNREADABLE_FIELD for d in DECISIONS])
+from include.domain.evidence import Evidence, Findings
+from include.domain.frames import Extract, checked
+from include.domain.groups import Groups, Links
+from include.domain.lifecycle import Life, Readable, resolve
+from include.domain.plan import NAMES, NUMBER, Plan
+from include.domain.rows import Sides
+from include.domain.store_state import Acts
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,243 +37,308 @@ class MergeResult:
     Attributes:
         decisions: one row per link that changes, ordered by person; columns as in `merge_audit`:
             values of both sides and their times (UTC), base, targets (null = no write), new base
-            (null = it stays), rule, code, cause, and a sentence in plain English. Empty when both
-            sides agree and nothing is new.
+            (null = it stays), rule, code, cause, and a sentence in plain English. A record that a
+            person leaves has a row of its own; a person without a record has one without record.
+            Empty when both sides agree and nothing is new.
+        judgements: one row per resubscribe that was judged: `act_id`, `person_id`, `verdict`,
+            `code`, `in_the_way` (null: nothing), `retry_after` (UTC, null: no time helps),
+            `reason`.
+        relinks: one row per person whose Id in the store is to be rewritten: `person_id`,
+            `from_record_id`, `to_record_id`, `code`.
+        retired: links that end: `person_id`, `record_id`, `object`, `field`.
         visibility: one row per link whose record was lost or found again since the last run:
-            `person_id`, `record_id`, `object`, `is_visible`, `is_deleted`.
+            `person_id`, `record_id`, `object`, `field`, `is_visible`, `is_deleted`.
         unlinked: one row per person whose opt-out cannot reach Salesforce because the Id is
             missing or its record is gone, and per malformed Id: `person_id`, `salesforce_id`,
             `code`. The whole list, whatever was told before.
         counts: links by code, agreed and unreadable ones included.
         lost: by object, how many known links lost their record since the last run (deleted ones
             aside), and how many known links there are.
+        opted_out: by object, how many visible records say opted out, and how many there are.
+        crowded: records with so many persons that somebody should look.
     """
 
     decisions: pd.DataFrame
+    judgements: pd.DataFrame
+    relinks: pd.DataFrame
+    retired: pd.DataFrame
     visibility: pd.DataFrame
     unlinked: pd.DataFrame
     counts: dict[str, int]
     lost: dict[str, tuple[int, int]]
+    opted_out: dict[str, tuple[int, int]]
+    crowded: list[str]
 
 
 def merge(
-    people: pd.DataFrame,
-    records: pd.DataFrame,
-    links: pd.DataFrame,
-    *,
-    readable: Collection[SalesforceObject],
-    field: str,
+    extract: Extract, choices: Choices, *, readable: Readable, read_at: datetime
 ) -> MergeResult:
-    """Decide every link of every person under `opt_out_wins`.
+    """Decide every link of every person.
 
     Merging again after the targets were written and the bases moved decides nothing. The order
     of rows does not matter.
 
     Args:
-        people: a `frames.People`.
-        records: a `frames.Records`; objects that are not readable may be left out.
-        links: a `frames.Links` of this field.
-        readable: objects whose opt-out field could be read.
-        field: API name of the opt-out field.
+        extract: both sides, and what earlier runs know.
+        choices: of the admin.
+        readable: by opt-out field, the objects on which it can be read.
+        read_at: server time at which the reading began (aware); later times are clamped to it.
+
+    Raises:
+        BrokenFrameError: a frame breaks its contract; nothing is decided.
     """
-    usable = ids.classify(people["salesforce_id"])
-    aligned = _align(people.join(usable), records, links, readable)
-    index = decision_index(aligned.base, aligned.store, aligned.salesforce)
-    lost = _IS_ABSENT[index] & ~aligned.was_hidden
-    found = ~_IS_ABSENT[index] & ~_IS_UNREADABLE[index] & aligned.was_hidden
-    listed = np.flatnonzero(_LISTED[index] | (_IS_REPORTED_ONCE[index] & lost))
-    return MergeResult(
-        decisions=_decisions(aligned, index, listed, records, field),
-        visibility=_visibility(aligned, index, lost, found),
-        unlinked=_unlinked(people, usable, aligned, index),
-        counts=_counts(index),
-        lost=_lost(aligned, index),
+    world = _World.of(checked(extract, readable), choices, readable, _micros(read_at))
+    links = world.align()
+    acts, life = world.acts, world.life
+    by_person = store_state.by_the_person(acts, len(world.people))
+    result = groups.outcome(links, world.groups, by_person, world.joins, choices)
+    found, dropped = evidence.usable(
+        world.people, extract.resubscribes, world.groups, choices, world.read_at
     )
+    findings = _judge(world, found, links)
+    newest = store_state.newest(acts, len(world.people))
+    made = plan.plan(links, world.groups, result, findings, _strength(links, acts, newest))
+    sides = Sides(
+        people=world.people,
+        records=world.extract.records,
+        times=world.extract.times,
+        acts=acts,
+        newest=newest,
+        claims=world.claims,
+        links=links,
+        life=life,
+        groups=world.groups,
+        findings=findings,
+        choices=choices,
+        read_at=world.read_at,
+    )
+    absent = (links.salesforce == Salesforce.MISSING) | (links.salesforce == Salesforce.DELETED)
+    lost = absent & ~links.was_hidden
+    return MergeResult(
+        decisions=rows.decisions(sides, made, _listed(made, lost), extract.links),
+        judgements=rows.judgements(findings.judgements, dropped),
+        relinks=life.relinks,
+        retired=rows.retired(life),
+        visibility=_visibility(world, links, lost, absent),
+        unlinked=_unlinked(world, links, made, absent),
+        counts=_counts(made),
+        lost=_lost(links, life, lost),
+        opted_out=_opted_out(world, readable),
+        crowded=_crowded(world, links),
+    )
+
+
+def records_in_question(
+    extract: Extract, choices: Choices, *, readable: Readable, read_at: datetime
+) -> pd.DataFrame:
+    """Name the records whose times decide about evidence, so that their history can be read.
+
+    Args: as for `merge`; `extract.times` is not used.
+
+    Returns:
+        One row per record: `record_id`, `object`; few, or none.
+    """
+    if not bools(extract.resubscribes["is_evidence"]).any():
+        return pd.DataFrame({"record_id": [], "object": []}, dtype="str")
+    world = _World.of(checked(extract, readable), choices, readable, _micros(read_at))
+    found, _ = evidence.usable(
+        world.people, extract.resubscribes, world.groups, choices, world.read_at
+    )
+    concerned = np.zeros(world.groups.count, bool)
+    concerned[found.group] = True
+    linked, left = world.life.linked, world.life.left
+    now = np.flatnonzero(concerned[world.groups.of_person[linked.person]])
+    person = positions(integers(world.people["person_id"]), left["person_id"].to_numpy(np.int64))
+    before = left[concerned[world.groups.of_person[person]]]
+    named = pd.concat(
+        [
+            pd.DataFrame(
+                {"record_id": linked.record_id.iloc[now], "object": linked.object.iloc[now]}
+            ),
+            before[["record_id", "object"]],
+        ]
+    )
+    return named.drop_duplicates("record_id").sort_values("record_id", ignore_index=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _Aligned:
-    """One entry per linkable person in every array; `row` points into the records, or -1."""
+class _World:
+    """The extract with everything that both functions above derive from it."""
 
-    people: pd.DataFrame
-    row: Positions
-    base: npt.NDArray[np.int8]
-    store: npt.NDArray[np.int8]
-    salesforce: npt.NDArray[np.int8]
-    is_known: npt.NDArray[np.bool_]  # an earlier run had this link
-    was_hidden: npt.NDArray[np.bool_]  # and did not get its record
+    extract: Extract
+    choices: Choices
+    readable: Readable
+    read_at: int
+    acts: Acts
+    life: Life
+    groups: Groups
+    is_opted_out: Bools
+    joins: Bools
+    claims: tuple[Integers, Integers]
+
+    @property
+    def people(self) -> pd.DataFrame:
+        return self.extract.people
+
+    @classmethod
+    def of(cls, extract: Extract, choices: Choices, readable: Readable, read_at: int) -> "_World":
+        people, records = extract.people, extract.records
+        acts = store_state.acts_in_scope(people, extract.opt_outs, choices)
+        life = resolve(people, records, extract.links, choices.fields, readable)
+        formed = groups.group_people(len(people), life.linked, bools(records["is_deleted"]))
+        left = life.left.loc[life.left["value"] == 1, "person_id"].to_numpy(np.int64)
+        person = positions(integers(people["person_id"]), left)
+        claims = (np.zeros(len(people), np.int64), np.zeros(len(people), np.int64))
+        if choices.rule is ConflictRule.CHANGED_SIDE:
+            claims = store_state.claims(people, extract.resubscribes, acts, choices)
+        return cls(
+            extract=extract,
+            choices=choices,
+            readable=readable,
+            read_at=read_at,
+            acts=acts,
+            life=life,
+            groups=formed,
+            is_opted_out=store_state.mark(len(people), acts.person),
+            joins=store_state.mark(len(people), person),
+            claims=claims,
+        )
+
+    def align(self) -> Links:
+        """Put the links side by side, with what joins and what is claimed counted in."""
+        links = groups.align(
+            self.people,
+            self.extract.records,
+            self.extract.links,
+            self.life,
+            self.groups,
+            self.is_opted_out,
+            self.choices,
+            self.readable,
+        )
+        claim_id, claim_at = self.claims
+        claimed = claim_id[links.person] > 0
+        # a claim from before both sides agreed on "opted out" is no change since
+        claimed &= (links.base != 1) | (claim_at[links.person] > links.base_since)
+        links.store[claimed] = 0
+        links.store[self.joins[links.person]] = 1
+        return links
 
 
-def _align(
-    people: pd.DataFrame,
-    records: pd.DataFrame,
-    links: pd.DataFrame,
-    readable: Collection[SalesforceObject],
-) -> _Aligned:
-    people = people[people["problem"].isna()].sort_values("person_id", ignore_index=True)
-    person_key, record_key, link_key = ids.record_keys(
-        people["record_id"], records["record_id"], links["record_id"]
+def _micros(moment: datetime) -> int:
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+
+
+def _judge(world: _World, found: Evidence, links: Links) -> Findings:
+    return evidence.judge(
+        world.people,
+        world.extract.records,
+        world.extract.times,
+        found,
+        world.acts,
+        links,
+        world.groups,
+        world.life,
+        world.choices,
+        world.read_at,
     )
-    row = _positions(record_key, person_key)
-    position = _positions(
-        people["person_id"].to_numpy(np.int64), links["person_id"].to_numpy(np.int64)
-    )
-    current = (position >= 0) & (person_key.take(position, mode="clip") == link_key)
-    base = np.full(len(people), Base.UNKNOWN, np.int8)
-    base[position[current]] = _nullable(links["base"], Base.UNKNOWN)[current]
-    known = np.zeros(len(people), bool)
-    known[position[current]] = True
-    hidden = np.zeros(len(people), bool)
-    hidden[position[current]] = ~links["is_visible"].to_numpy(bool)[current]
-    return _Aligned(
-        people=people,
-        row=row,
-        base=base,
-        store=people["is_opted_out"].to_numpy(bool).astype(np.int8),
-        salesforce=_salesforce_values(people["object"], records, row, readable),
-        is_known=known,
-        was_hidden=hidden,
-    )
 
 
-def _positions(unique: ids.Keys, wanted: ids.Keys) -> Positions:
-    """Find each wanted key among unique ones; -1 where it is not."""
-    return pd.Index(unique).get_indexer(pd.Index(wanted)).astype(np.intp)
+def _strength(links: Links, acts: Acts, newest: Positions) -> Callable[[Positions], Integers]:
+    """Rank how well links explain their group: an own act, the newer the better, comes first."""
+
+    def rank(at: Positions) -> Integers:
+        person = links.person[at]
+        act = newest[person]
+        is_own = np.append(acts.is_own, False)[act]
+        since = np.where(is_own, np.append(acts.at, 0)[act], 0)
+        order = np.lexsort((-links.field[at], -person, since, act >= 0, is_own))
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(len(order))
+        return ranks
+
+    return rank
 
 
-def _nullable(flags: pd.Series, null: int) -> npt.NDArray[np.int8]:
-    return np.asarray(flags.astype("Int8").to_numpy(np.int8, na_value=null), np.int8)
+_REPORTED_ONCE = (NUMBER[Code.NOT_VISIBLE], NUMBER[Code.DELETED_IN_SALESFORCE])
+_STANDING = (NUMBER[Code.TUG_OF_WAR], NUMBER[Code.RESUBSCRIBE_WAITING])
 
 
-def _salesforce_values(
-    objects: pd.Series,
-    records: pd.DataFrame,
-    row: Positions,
-    readable: Collection[SalesforceObject],
-) -> npt.NDArray[np.int8]:
-    values = np.full(len(row), Salesforce.MISSING, np.int8)
-    values[row >= 0] = _values_of_records(records)[row[row >= 0]]
-    hidden = ~objects.isin([obj.value for obj in readable]).to_numpy(bool)
-    values[hidden] = Salesforce.UNREADABLE
-    return values
+def _listed(made: Plan, lost: Bools) -> Positions:
+    once = np.isin(made.code, _REPORTED_ONCE) & lost
+    return np.flatnonzero(made.changes | once | np.isin(made.code, _STANDING))
 
 
-def _values_of_records(records: pd.DataFrame) -> npt.NDArray[np.int8]:
-    """Tell what each record says; a record that lives on elsewhere says it for the last time."""
-    flag = _nullable(records["is_opted_out"], Salesforce.UNREADABLE)
-    is_opted_out = flag == Salesforce.OPTED_OUT
-    is_merged = records["master_record_id"].notna().to_numpy(bool)
-    is_deleted = records["is_deleted"].to_numpy(bool)
-    is_converted = records["is_converted"].to_numpy(bool)
-    values = np.select(
-        [is_deleted & is_merged, is_deleted, is_converted],
-        [
-            np.where(is_opted_out, Salesforce.MERGED_OPTED_OUT, Salesforce.MERGED),
-            np.full(len(flag), Salesforce.DELETED),
-            np.where(is_opted_out, Salesforce.CONVERTED_OPTED_OUT, Salesforce.CONVERTED),
-        ],
-        flag,
-    )
-    return values.astype(np.int8)
-
-
-def _decisions(
-    aligned: _Aligned,
-    index: npt.NDArray[np.int64],
-    listed: Positions,
-    records: pd.DataFrame,
-    field: str,
-) -> pd.DataFrame:
-    people, of = aligned.people.take(listed), index[listed]
-    record = _rows_or_null(records, aligned.row[listed])
-    decisions = pd.DataFrame(
-        {
-            "person_id": people["person_id"].to_numpy(np.int64),
-            "record_id": people["record_id"].to_numpy(object),
-            "object": people["object"].to_numpy(object),
-            "field": field,
-            "base": _flags(aligned.base[listed]),
-            "store_is_opted_out": _flags(aligned.store[listed]),
-            "salesforce_is_opted_out": record["is_opted_out"].astype("boolean").array,
-            "store_opted_out_at": people["opted_out_at"].array,
-            "store_origin": people["origin"].array,
-            "salesforce_modified_at": record["last_modified_at"].array,
-            "salesforce_modified_by": record["last_modified_by"].array,
-            "target_store": _flags(_TARGET_STORE[of]),
-            "target_salesforce": _flags(_TARGET_SALESFORCE[of]),
-            "new_base": _flags(_NEW_BASE[of]),
-            "rule": ConflictRule.OPT_OUT_WINS.value,
-            "code": _CODE[of],
-        }
-    ).astype({"record_id": "str", "object": "str", "field": "str", "rule": "str", "code": "str"})
-    decisions["cause"] = _causes(decisions, people["act_id"])
-    decisions["reason"] = sentences.explain(decisions)
-    return decisions
-
-
-def _rows_or_null(records: pd.DataFrame, row: Positions) -> pd.DataFrame:
-    return records.reset_index(drop=True).reindex(np.where(row < 0, len(records), row))
-
-
-def _flags(values: npt.NDArray[np.int8]) -> pd.api.extensions.ExtensionArray:
-    """Turn 0, 1 and anything above (null) into nullable booleans."""
-    return pd.arrays.BooleanArray(values == 1, values >= _NULL)
-
-
-def _causes(decisions: pd.DataFrame, act_id: pd.Series) -> pd.Series:
-    """Name what each write carries: the store's act, or the Salesforce field that was seen."""
-    seen = "salesforce:" + decisions["record_id"] + ":" + decisions["field"]
-    act = "act:" + pd.Series(act_id.to_numpy(object), index=decisions.index).astype("Int64").astype(
-        "str"
-    )
-    cause = seen.where(decisions["target_store"].notna())
-    return cause.mask(decisions["target_salesforce"].notna(), act)
-
-
-def _visibility(
-    aligned: _Aligned,
-    index: npt.NDArray[np.int64],
-    lost: npt.NDArray[np.bool_],
-    found: npt.NDArray[np.bool_],
-) -> pd.DataFrame:
+def _visibility(world: _World, links: Links, lost: Bools, absent: Bools) -> pd.DataFrame:
+    found = ~absent & (links.salesforce != Salesforce.UNREADABLE) & links.was_hidden
     changed = np.flatnonzero(lost | found)
-    visibility = aligned.people.take(changed)[["person_id", "record_id", "object"]]
-    visibility["is_visible"] = found[changed]
-    visibility["is_deleted"] = _IS_DELETED[index[changed]]
-    return visibility.reset_index(drop=True)
+    place = links.place[changed]
+    return pd.DataFrame(
+        {
+            "person_id": integers(world.people["person_id"])[links.person[changed]],
+            "record_id": world.life.linked.record_id.iloc[place].to_numpy(object),
+            "object": world.life.linked.object.iloc[place].to_numpy(object),
+            "field": np.array(world.choices.fields, object)[links.field[changed]],
+            "is_visible": found[changed],
+            "is_deleted": links.salesforce[changed] == Salesforce.DELETED,
+        }
+    ).astype({"record_id": "str", "object": "str", "field": "str"})
 
 
-def _unlinked(
-    people: pd.DataFrame, usable: pd.DataFrame, aligned: _Aligned, index: npt.NDArray[np.int64]
-) -> pd.DataFrame:
+def _unlinked(world: _World, links: Links, made: Plan, absent: Bools) -> pd.DataFrame:
     """List whose opt-out cannot reach Salesforce, and every malformed Id: those are mistakes."""
-    is_malformed = (usable["problem"] == ids.IdProblem.BAD_SALESFORCE_ID).to_numpy(bool)
-    is_stuck = usable["problem"].notna().to_numpy(bool) & people["is_opted_out"].to_numpy(bool)
-    rows = is_malformed | is_stuck
-    without_id = people.loc[rows, ["person_id", "salesforce_id"]]
-    without_id["code"] = usable.loc[rows, "problem"]
-    will_be_out = (aligned.store == Store.OPTED_OUT) | (_TARGET_STORE[index] == Store.OPTED_OUT)
-    absent = _IS_ABSENT[index] & will_be_out
-    is_deleted = _IS_DELETED[index[absent]]
-    without_record = aligned.people.loc[absent, ["person_id", "salesforce_id"]]
+    people, problem = world.people, world.life.problems
+    is_malformed = is_in(problem, [ids.IdProblem.BAD_SALESFORCE_ID])
+    is_stuck = problem.notna().to_numpy(bool) & world.is_opted_out
+    rows_of = is_malformed | is_stuck
+    without_id = people.loc[rows_of, ["person_id", "salesforce_id"]].astype(
+        {"person_id": "int64", "salesforce_id": "str"}
+    )
+    without_id["code"] = problem[rows_of].to_numpy(object)
+    first = absent & (links.field == 0)
+    stays_out = (links.store == 1) | (made.target_store == 1)
+    at = np.flatnonzero(first & stays_out & (made.target_store != 0))
+    without_record = people.iloc[links.person[at]][["person_id", "salesforce_id"]].astype(
+        {"person_id": "int64", "salesforce_id": "str"}
+    )
     without_record["code"] = np.where(
-        is_deleted, Code.DELETED_IN_SALESFORCE.value, Code.NOT_VISIBLE.value
+        links.salesforce[at] == Salesforce.DELETED,
+        Code.DELETED_IN_SALESFORCE.value,
+        Code.NOT_VISIBLE.value,
     )
     both: pd.DataFrame = pd.concat([without_id, without_record])
     return both.sort_values("person_id", ignore_index=True)
 
 
-def _lost(aligned: _Aligned, index: npt.NDArray[np.int64]) -> dict[str, tuple[int, int]]:
-    is_lost = _IS_ABSENT[index] & ~_IS_DELETED[index] & aligned.is_known & ~aligned.was_hidden
-    lost = aligned.people["object"][is_lost].value_counts()
-    known = aligned.people["object"][aligned.is_known].value_counts()
-    return {str(obj): (int(count), int(known[obj])) for obj, count in lost.items()}
+def _lost(links: Links, life: Life, lost: Bools) -> dict[str, tuple[int, int]]:
+    gone = lost & links.is_known & (links.salesforce == Salesforce.MISSING)
+    objects = life.linked.object.to_numpy(object)[links.place]
+    counted = pd.Series(objects[gone]).value_counts()
+    known = pd.Series(objects[links.is_known]).value_counts()
+    return {str(obj): (int(count), int(known[obj])) for obj, count in counted.items()}
 
 
-def _counts(index: npt.NDArray[np.int64]) -> dict[str, int]:
-    occurring = np.bincount(index, minlength=len(DECISIONS))
-    counts: dict[str, int] = {}
-    for decision, count in zip(DECISIONS, occurring.tolist(), strict=True):
-        if count:
-            counts[decision.code.value] = counts.get(decision.code.value, 0) + count
+def _opted_out(world: _World, readable: Readable) -> dict[str, tuple[int, int]]:
+    """Count per object what Salesforce shows, so that a sudden drop is noticed."""
+    records = world.extract.records
+    alive = ~bools(records["is_deleted"])
+    counts = {}
+    for obj in sorted({str(each) for objects in readable.values() for each in objects}):
+        of = alive & is_in(records["object"], [obj])
+        says = np.zeros(len(records), bool)
+        for field in world.choices.fields:
+            if field in records:
+                says |= records[field].to_numpy(bool, na_value=False)
+        counts[obj] = (int((says & of).sum()), int(of.sum()))
     return counts
+
+
+def _counts(made: Plan) -> dict[str, int]:
+    occurring = np.bincount(made.code, minlength=len(NAMES))
+    return {str(NAMES[n]): int(count) for n, count in enumerate(occurring.tolist()) if count}
+
+
+def _crowded(world: _World, links: Links) -> list[str]:
+    at = groups.crowded(links, world.groups, CROWDED_ABOVE)
+    named = world.life.linked.record_id.iloc[links.place[at]]
+    return sorted(str(record_id) for record_id in named)

@@ -1,0 +1,493 @@
+"""Evidence: may somebody who opted out be mailed again?
+
+A group is cleared when everyone in it who opted out has evidence newer than every opt-out in the
+group. Newer means provably newer: on one clock by time and id, between two clocks by more than the
+skew. What cannot be dated, or not be read, is never older than anything.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from include.domain.aligned import (
+    Bools,
+    Integers,
+    Positions,
+    any_of,
+    bools,
+    integers,
+    is_in,
+    moments,
+    positions,
+)
+from include.domain.conflicts import OWN_OPT_IN, Choices, Judgement, Salesforce, Verdict
+from include.domain.groups import Groups, Links
+from include.domain.lifecycle import Life
+from include.domain.store_state import Acts
+
+NEVER: Final = np.iinfo(np.int64).min
+UNKNOWN: Final = np.iinfo(np.int64).max
+JUDGEMENT_COLUMNS: Final = (
+    "act_id",
+    "person_id",
+    "verdict",
+    "code",
+    "in_the_way",
+    "retry_after",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The newest usable evidence of each person who has any. One entry per person."""
+
+    person: Positions
+    id: Integers
+    at: Integers
+    group: Integers
+    is_accepted: Bools
+    is_own_opt_in: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What evidence changes.
+
+    Attributes:
+        is_cleared: by group, everything in it becomes "not opted out".
+        is_left: by group, accepted evidence cannot be carried out before everything is readable.
+        by_person: by person, the act that ends their opt-out, 0 for none.
+        judgements: one row per resubscribe that was judged; columns `JUDGEMENT_COLUMNS`.
+    """
+
+    is_cleared: Bools
+    is_left: Bools
+    by_person: Integers
+    judgements: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _OptOuts:
+    """Opt-outs that evidence must be newer than. One entry per opt-out.
+
+    Attributes:
+        group: of the opt-out.
+        person: who said so, -1 if it is Salesforce that says so.
+        at: microseconds; `UNKNOWN` if it may have been at any time.
+        id: of the act, 0 for Salesforce.
+        is_exact: at is the time of the opt-out; otherwise it was then or before.
+        is_theirs: dated by Salesforce's clock.
+        is_complaint: ends only by the person's own opt-in.
+        name: what to call it: `act:<id>` or `salesforce:<record>:<field>`.
+    """
+
+    group: Integers
+    person: Positions
+    at: Integers
+    id: Integers
+    is_exact: Bools
+    is_theirs: Bools
+    is_complaint: Bools
+    name: np.ndarray
+
+
+def usable(
+    people: pd.DataFrame,
+    resubscribes: pd.DataFrame,
+    groups: Groups,
+    choices: Choices,
+    read_at: int,
+) -> tuple[Evidence, pd.DataFrame]:
+    """Pick each person's newest usable evidence; tell why the others are none.
+
+    A time in the future is clamped to the read: nobody proves today what happens tomorrow.
+
+    Returns:
+        The evidence, and a judgement for each one that is too old or replaced by a newer one.
+    """
+    claims = resubscribes[bools(resubscribes["is_evidence"])]
+    person = positions(integers(people["person_id"]), integers(claims["person_id"]))
+    claims, person = claims[person >= 0], person[person >= 0]
+    at, act_id = np.minimum(moments(claims["at"]), read_at), integers(claims["act_id"])
+    accepted = bools(claims["is_accepted"])
+    waits = np.int64(choices.evidence_waits.total_seconds() * 1e6)
+    expired = ~accepted & (moments(claims["recorded_at"]) < read_at - waits)
+    order = np.lexsort((act_id, at, ~expired, person))
+    last = np.ones(len(order), bool)
+    last[:-1] = person[order][1:] != person[order][:-1]
+    newest = np.zeros(len(order), bool)
+    newest[order[last]] = True
+    chosen = np.flatnonzero(newest & ~expired)
+    evidence = Evidence(
+        person=person[chosen],
+        id=act_id[chosen],
+        at=at[chosen],
+        group=groups.of_person[person[chosen]],
+        is_accepted=accepted[chosen],
+        is_own_opt_in=is_in(claims["origin"], OWN_OPT_IN)[chosen],
+    )
+    by_person = np.zeros(len(people), np.int64)
+    by_person[evidence.person] = evidence.id
+    dropped = ~accepted & ~(newest & ~expired)
+    newer = by_person[person]
+    judged = pd.DataFrame(
+        {
+            "act_id": act_id,
+            "person_id": claims["person_id"].to_numpy(np.int64),
+            "verdict": Verdict.REFUSED.value,
+            "code": np.where(expired, Judgement.EXPIRED.value, Judgement.NEWER_EVIDENCE.value),
+            "in_the_way": np.where(expired, None, "act:" + newer.astype(str).astype(object)),
+            "retry_after": pd.Series(pd.NaT, index=range(len(act_id)), dtype="datetime64[us, UTC]"),
+        }
+    )[dropped]
+    return evidence, judged
+
+
+def judge(
+    people: pd.DataFrame,
+    records: pd.DataFrame,
+    times: pd.DataFrame,
+    evidence: Evidence,
+    acts: Acts,
+    links: Links,
+    groups: Groups,
+    life: Life,
+    choices: Choices,
+    read_at: int,
+) -> Findings:
+    """Judge the evidence of every group that has some.
+
+    Args:
+        people, records, times: frames of the extract.
+        evidence: what `usable` picked.
+        acts: standing unsubscribes in scope.
+        links, groups, life: of the same people and records.
+        choices: fields and skew.
+        read_at: server time of the read, in microseconds.
+    """
+    if not len(evidence.id):
+        return _nothing(groups, len(people))
+    concerned = np.zeros(groups.count, bool)
+    concerned[evidence.group] = True
+    opt_outs = _concat(
+        [
+            _in_store(acts, groups, concerned, links, records, choices, read_at),
+            _in_salesforce(records, times, evidence, links, concerned, choices, read_at),
+            _joining(people, records, times, evidence, life, groups, concerned, read_at),
+        ]
+    )
+    skew = np.int64(choices.clock_skew.total_seconds() * 1e6)
+    required = _required(acts, groups, concerned, len(people))
+    is_ok, blocks = _is_ok(evidence, opt_outs, required, groups, skew)
+    unread = any_of(links.group, links.is_unread, groups.count)
+    has_open = any_of(evidence.group, ~evidence.is_accepted, groups.count)
+    return Findings(
+        is_cleared=is_ok & ~unread,
+        is_left=is_ok & unread & ~has_open,
+        by_person=_ends(evidence, groups, is_ok & ~unread, required),
+        judgements=_judgements(people, evidence, opt_outs, blocks, is_ok, unread, skew),
+    )
+
+
+def _nothing(groups: Groups, people: int) -> Findings:
+    judged = pd.DataFrame(columns=list(JUDGEMENT_COLUMNS)).astype(
+        {"retry_after": "datetime64[us, UTC]"}
+    )
+    none = np.zeros(groups.count, bool)
+    return Findings(none, none, np.zeros(people, np.int64), judged)
+
+
+def _required(acts: Acts, groups: Groups, concerned: Bools, people: int) -> Bools:
+    """Everyone who opted out themselves, or for whom somebody recorded it."""
+    own = acts.is_own & concerned[groups.of_person[acts.person]]
+    required = np.zeros(people, bool)
+    required[acts.person[own]] = True
+    return required
+
+
+def _is_ok(
+    evidence: Evidence, opt_outs: _OptOuts, required: Bools, groups: Groups, skew: np.int64
+) -> tuple[Bools, pd.DataFrame]:
+    """Say of each group whether everyone in it who opted out has evidence newer than all of it.
+
+    Returns:
+        By group whether it may be cleared; and one row per evidence and opt-out in its way:
+        `evidence` and `opt_out`, positions.
+    """
+    pairs = pd.merge(
+        pd.DataFrame({"group": evidence.group, "evidence": np.arange(len(evidence.id))}),
+        pd.DataFrame({"group": opt_outs.group, "opt_out": np.arange(len(opt_outs.id))}),
+        on="group",
+    )
+    of, against = pairs["evidence"].to_numpy(np.intp), pairs["opt_out"].to_numpy(np.intp)
+    blocks = pairs[~_is_after(evidence, of, opt_outs, against, skew)]
+    is_good = np.ones(len(evidence.id), bool)
+    is_good[blocks["evidence"].to_numpy(np.intp)] = False
+    needs = required[evidence.person]
+    has_required = np.zeros(groups.count, bool)
+    has_required[groups.of_person[np.flatnonzero(required)]] = True
+    with_good = np.zeros(len(required), bool)
+    with_good[evidence.person[is_good]] = True
+    lacking = np.flatnonzero(required & ~with_good)
+    is_lacking = np.zeros(groups.count, bool)
+    is_lacking[groups.of_person[lacking]] = True
+    some_good = any_of(
+        evidence.group, is_good & (needs | ~has_required[evidence.group]), groups.count
+    )
+    return np.asarray(some_good & ~is_lacking, bool), blocks
+
+
+def _is_after(
+    evidence: Evidence, of: Positions, opt_outs: _OptOuts, against: Positions, skew: np.int64
+) -> Bools:
+    """Tell whether evidence is provably after an opt-out."""
+    at, other = evidence.at[of], opt_outs.at[against]
+    same_clock = (at > other) | ((at == other) & (evidence.id[of] > opt_outs.id[against]))
+    other_clock = at - skew > other
+    after = np.where(opt_outs.is_theirs[against], other_clock, same_clock)
+    after &= other != UNKNOWN
+    same_person = evidence.person[of] == opt_outs.person[against]
+    complains = opt_outs.is_complaint[against] & same_person & ~evidence.is_own_opt_in[of]
+    return np.asarray(after & ~complains, bool)
+
+
+def _in_store(
+    acts: Acts,
+    groups: Groups,
+    concerned: Bools,
+    links: Links,
+    records: pd.DataFrame,
+    choices: Choices,
+    read_at: int,
+) -> _OptOuts:
+    """List the acts of the store, without those that only repeat what stands elsewhere.
+
+    An act of the sync ends when its cause ends: while the cause itself is in the group and still
+    says so, the cause is compared, not the act.
+    """
+    of = acts.take(np.flatnonzero(concerned[groups.of_person[acts.person]]))
+    group = groups.of_person[of.person]
+    from_salesforce = of.cause.str.startswith("salesforce:").to_numpy(bool, na_value=False)
+    repeats = ~of.is_own & _is_repeated(of, group, links, records, choices)
+    at = np.minimum(of.at, read_at)
+    caused_by = of.cause.str.extract(r"^act:(\d+)$", expand=False).astype("Int64")
+    act_id = np.where(of.is_own, of.id, caused_by.to_numpy(np.int64, na_value=0))
+    name = np.where(of.is_own, "act:" + of.id.astype(str).astype(object), _bare(of.cause))
+    keep = np.flatnonzero(~repeats)
+    return _OptOuts(
+        group=group[keep],
+        person=np.where(of.is_own, of.person, -1)[keep],
+        at=at[keep],
+        id=act_id[keep],
+        is_exact=~from_salesforce[keep],
+        is_theirs=from_salesforce[keep],
+        is_complaint=(of.is_own & is_in(of.origin, ["Complaint"]))[keep],
+        name=name[keep],
+    )
+
+
+def _is_repeated(
+    of: Acts, group: Integers, links: Links, records: pd.DataFrame, choices: Choices
+) -> Bools:
+    """Tell which acts of the sync repeat an opt-out that is compared itself."""
+    says = np.flatnonzero((links.salesforce == Salesforce.OPTED_OUT) & np.isin(links.group, group))
+    names = _names(records, links.row[says], links.field[says], choices.fields)
+    shown = pd.MultiIndex.from_arrays([links.group[says], names])
+    by_field = pd.MultiIndex.from_arrays([group, _bare(of.cause)]).isin(shown)
+    cause_id = of.cause.str.extract(r"^act:(\d+)$", expand=False).astype("Int64")
+    stands = pd.MultiIndex.from_arrays([group, of.id])
+    by_act = pd.MultiIndex.from_arrays([group, cause_id.to_numpy(np.int64, na_value=0)])
+    return np.asarray(by_field | by_act.isin(stands), bool)
+
+
+def _in_salesforce(
+    records: pd.DataFrame,
+    times: pd.DataFrame,
+    evidence: Evidence,
+    links: Links,
+    concerned: Bools,
+    choices: Choices,
+    read_at: int,
+) -> _OptOuts:
+    """List the fields that say opted out, each once, dated as exactly as is known."""
+    says = concerned[links.group] & (links.salesforce == Salesforce.OPTED_OUT)
+    found = np.flatnonzero(says)
+    _, first = np.unique(
+        np.stack([links.row[found], links.field[found]]), axis=1, return_index=True
+    )
+    first = found[first]
+    names = _names(records, links.row[first], links.field[first], choices.fields)
+    covered = _covered(links.evidence_id[first], evidence)
+    return _dated(records, times, links.row[first], names, links.group[first], covered, read_at)
+
+
+def _joining(
+    people: pd.DataFrame,
+    records: pd.DataFrame,
+    times: pd.DataFrame,
+    evidence: Evidence,
+    life: Life,
+    groups: Groups,
+    concerned: Bools,
+    read_at: int,
+) -> _OptOuts:
+    """List the opt-outs that join from records which persons left behind."""
+    left = life.left[life.left["value"] == 1]
+    person = positions(integers(people["person_id"]), left["person_id"].to_numpy(np.int64))
+    group = groups.of_person[person]
+    left, group = left[concerned[group]], group[concerned[group]]
+    names = ("salesforce:" + left["record_id"] + ":" + left["field"]).to_numpy(object)
+    covered = _covered(left["evidence_id"].to_numpy(np.int64, na_value=0), evidence)
+    return _dated(records, times, left["row"].to_numpy(np.intp), names, group, covered, read_at)
+
+
+def _dated(
+    records: pd.DataFrame,
+    times: pd.DataFrame,
+    row: Positions,
+    names: np.ndarray,
+    group: Integers,
+    covered: Bools,
+    read_at: int,
+) -> _OptOuts:
+    """Date what Salesforce says: by our own write, by its history, or by the record's last change.
+
+    What accepted evidence covered before is not dated by a later edit of another field.
+    """
+    known = "salesforce:" + times["record_id"] + ":" + times["field"]
+    found = pd.Index(known.to_numpy(object)).get_indexer(pd.Index(names))
+    modified = moments(records["last_modified_at"], UNKNOWN)
+    at = np.where(row >= 0, np.append(modified, UNKNOWN)[row], UNKNOWN)
+    exact = np.append(moments(times["at"]), UNKNOWN)[found]
+    act_id = np.append(times["act_id"].to_numpy(np.int64, na_value=0), 0)[found]
+    is_exact = found >= 0
+    at = np.where(is_exact, exact, at)
+    at = np.where(at == UNKNOWN, UNKNOWN, np.minimum(at, read_at))
+    keep = np.flatnonzero(is_exact | ~covered)
+    return _OptOuts(
+        group=group[keep],
+        person=np.full(len(keep), -1, np.intp),
+        at=at[keep],
+        id=np.where(is_exact, act_id, 0)[keep],
+        is_exact=is_exact[keep],
+        is_theirs=~(is_exact & (act_id > 0))[keep],
+        is_complaint=np.zeros(len(keep), bool),
+        name=names[keep],
+    )
+
+
+def _covered(evidence_id: Integers, evidence: Evidence) -> Bools:
+    accepted = evidence.id[evidence.is_accepted]
+    return np.asarray((evidence_id > 0) & np.isin(evidence_id, accepted), bool)
+
+
+def _ends(evidence: Evidence, groups: Groups, cleared: Bools, required: Bools) -> Integers:
+    """Name the act that ends each person's opt-out: their own evidence, or else the group's."""
+    order = np.lexsort((evidence.id, evidence.at, required[evidence.person]))
+    of_group = np.zeros(groups.count, np.int64)
+    of_group[evidence.group[order]] = evidence.id[order]
+    by_person = np.where(cleared[groups.of_person], of_group[groups.of_person], 0)
+    own = cleared[evidence.group]
+    by_person[evidence.person[own]] = evidence.id[own]
+    return by_person
+
+
+def _judgements(
+    people: pd.DataFrame,
+    evidence: Evidence,
+    opt_outs: _OptOuts,
+    blocks: pd.DataFrame,
+    is_ok: Bools,
+    unread: Bools,
+    skew: np.int64,
+) -> pd.DataFrame:
+    """Say of each open evidence what became of it, and what is in its way."""
+    is_open = np.flatnonzero(~evidence.is_accepted)
+    ok, waits = is_ok[evidence.group[is_open]], unread[evidence.group[is_open]]
+    obstacle = _obstacles(evidence, opt_outs, blocks).reindex(is_open)
+    refused = obstacle["code"].fillna(Judgement.OTHER_PERSON.value)
+    code = np.select(
+        [ok & ~waits, ok], [Judgement.RESUBSCRIBED.value, Judgement.NOT_READ.value], refused
+    )
+    verdict = np.select(
+        [ok & ~waits, ok], [Verdict.ACCEPTED.value, Verdict.WAITING.value], Verdict.REFUSED.value
+    )
+    until = obstacle["until"] + skew
+    return pd.DataFrame(
+        {
+            "act_id": evidence.id[is_open],
+            "person_id": integers(people["person_id"])[evidence.person[is_open]],
+            "verdict": verdict,
+            "code": code,
+            "in_the_way": obstacle["name"].where(~ok, None).to_numpy(object),
+            "retry_after": pd.to_datetime(until.where(~ok), unit="us", utc=True)
+            .dt.as_unit("us")
+            .to_numpy(),
+        }
+    ).astype({"retry_after": "datetime64[us, UTC]"})
+
+
+def _obstacles(evidence: Evidence, opt_outs: _OptOuts, blocks: pd.DataFrame) -> pd.DataFrame:
+    """Pick for each evidence the opt-out that most clearly is in its way. Indexed by evidence."""
+    of, by = blocks["evidence"].to_numpy(np.intp), blocks["opt_out"].to_numpy(np.intp)
+    mine = (opt_outs.person[by] == evidence.person[of]) & ~opt_outs.is_theirs[by]
+    code = np.select(
+        [
+            mine & opt_outs.is_complaint[by],
+            mine,
+            opt_outs.person[by] >= 0,
+            opt_outs.is_exact[by],
+        ],
+        [
+            Judgement.COMPLAINT.value,
+            Judgement.NEWER_OPT_OUT.value,
+            Judgement.OTHER_PERSON.value,
+            Judgement.OPTED_OUT_IN_SALESFORCE.value,
+        ],
+        Judgement.EDITED_SINCE.value,
+    )
+    rank = pd.Series(code).map({each.value: n for n, each in enumerate(_MOST_TELLING)})
+    bound = opt_outs.is_theirs[by] & ~opt_outs.is_exact[by] & (opt_outs.at[by] != UNKNOWN)
+    listed = pd.DataFrame(
+        {
+            "evidence": of,
+            "code": code,
+            "name": opt_outs.name[by],
+            "until": pd.Series(opt_outs.at[by]).where(bound).astype("Int64"),
+            "rank": rank,
+            "at": opt_outs.at[by],
+        }
+    )
+    ordered = listed.sort_values(
+        ["evidence", "rank", "at", "name"], ascending=[True, True, False, True]
+    )
+    return ordered.drop_duplicates("evidence").set_index("evidence")
+
+
+_MOST_TELLING: Final = (
+    Judgement.COMPLAINT,
+    Judgement.NEWER_OPT_OUT,
+    Judgement.OTHER_PERSON,
+    Judgement.OPTED_OUT_IN_SALESFORCE,
+    Judgement.EDITED_SINCE,
+)
+
+
+def _names(
+    records: pd.DataFrame, row: Positions, field: Positions, fields: tuple[str, ...]
+) -> np.ndarray:
+    """Name fields of records as a cause does, without its time."""
+    record_id = records["record_id"].iloc[row].to_numpy(object)
+    return np.asarray("salesforce:" + record_id + ":" + np.array(fields, object)[field], object)
+
+
+def _bare(causes: pd.Series) -> np.ndarray:
+    """Return causes without the time that they carry."""
+    return np.asarray(causes.str.replace("@.*$", "", regex=True).to_numpy(object), object)
+
+
+def _concat(parts: list[_OptOuts]) -> _OptOuts:
+    names = _OptOuts.__dataclass_fields__
+    return _OptOuts(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
