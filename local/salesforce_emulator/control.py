@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from local.salesforce_emulator import assignment, human
+from local.salesforce_emulator import assignment, history, human
 from local.salesforce_emulator.errors import SalesforceError
 from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.rendering import RecordRenderer, select_list
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
+    from local.salesforce_emulator.objects import Field, ObjectType
     from local.salesforce_emulator.org import Org
     from local.salesforce_emulator.web import Call
 
@@ -60,11 +61,7 @@ def edit(org: Org, call: Call) -> Response:
 def field_access(org: Org, call: Call) -> Response:
     """``POST field-access``: an administrator sets field-level security."""
     document = call.json()
-    object_type = org.schema.any_object(_required(document, "object", str))
-    try:
-        field = org.schema.any_field(object_type, _required(document, "field", str))
-    except UnknownFieldError as error:
-        raise _bad_request(f"{object_type.name} has no field {error}") from error
+    object_type, field = _field(org, document)
     if not field.permissionable:
         raise _bad_request(f"Salesforce does not let anyone restrict {field.name}")
     access = FieldAccess(
@@ -72,6 +69,14 @@ def field_access(org: Org, call: Call) -> Response:
     )
     org.schema.grant(object_type, field, access)
     return call.answer({"object": object_type.name, "field": field.name})
+
+
+def _field(org: Org, document: dict[str, Any]) -> tuple[ObjectType, Field]:
+    object_type = org.schema.any_object(_required(document, "object", str))
+    try:
+        return object_type, org.schema.any_field(object_type, _required(document, "field", str))
+    except UnknownFieldError as error:
+        raise _bad_request(f"{object_type.name} has no field {error}") from error
 
 
 def object_access(org: Org, call: Call) -> Response:
@@ -106,6 +111,18 @@ def custom_field(org: Org, call: Call) -> Response:
         raise _bad_request("a custom field's name is an identifier which ends in __c")
     org.schema.install_checkbox(object_type, name, _required(document, "label", str))
     return call.answer({"object": object_type.name, "field": name})
+
+
+def track_history(org: Org, call: Call) -> Response:
+    """``POST history``: an administrator starts or ends the tracking of a field's history."""
+    document = call.json()
+    object_type, field = _field(org, document)
+    tracked = _required(document, "tracked", bool)
+    try:
+        history.track(org.database, object_type, field, tracked=tracked)
+    except history.NotTrackableError as error:
+        raise _bad_request(str(error)) from error
+    return call.answer({"object": object_type.name, "field": field.name})
 
 
 def convert_lead(org: Org, call: Call) -> Response:
@@ -210,6 +227,7 @@ ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("POST", "/object-access", object_access),
     ("POST", "/assignment-rule", assignment_rule),
     ("POST", "/custom-field", custom_field),
+    ("POST", "/history", track_history),
     ("POST", "/convert-lead", convert_lead),
     ("POST", "/merge", merge),
     ("POST", "/delete", delete),

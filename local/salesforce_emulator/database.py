@@ -7,6 +7,7 @@ import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from local.salesforce_emulator.ids import make_id
 from local.salesforce_emulator.objects import STANDARD_OBJECTS, Field, ObjectType
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Database:
             self._add_later_tables()
 
     def _add_later_tables(self) -> None:
-        for statement in _LATER_TABLES:
+        for statement in _later_statements():
             self._writer.execute(statement)
 
     def _connect(self) -> sqlite3.Connection:
@@ -63,6 +64,7 @@ class Database:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = off")
         connection.execute("pragma cache_size = -65536")
+        connection.create_function("make_id", 2, make_id, deterministic=True)
         return connection
 
     def read(self) -> sqlite3.Connection:
@@ -120,19 +122,31 @@ class Database:
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Create every table, inside the caller's transaction."""
-    for statement in (*_TABLES, *_LATER_TABLES):
+    for statement in _TABLES:
         connection.execute(statement)
     for object_type in STANDARD_OBJECTS:
-        connection.execute(_create_table(object_type))
-        connection.execute(
-            f'create index "{object_type.name}_modstamp" on "{object_type.name}" ("SystemModstamp")'
-        )
+        if object_type.history_of is None:
+            connection.execute(_create_table(object_type))
+            connection.execute(_create_index(object_type, "SystemModstamp", "modstamp"))
+    for statement in _later_statements():
+        connection.execute(statement)
+
+
+def _later_statements() -> list[str]:
+    histories = [each for each in STANDARD_OBJECTS if each.history_of is not None]
+    return [
+        *_LATER_TABLES,
+        *map(_create_table, histories),
+        *(_create_index(each, f"{each.history_of}Id", "record") for each in histories),
+    ]
 
 
 def column_sql(field: Field) -> str:
     """Return the column definition of a stored field."""
     if field.type == "boolean":
         return f'"{field.name}" integer not null default 0'
+    if field.type == "anyType":  # whatever was stored comes back as it was
+        return f'"{field.name}"'
     if field.name == "Id":
         return '"Id" text primary key'
     return f'"{field.name}" text'
@@ -140,4 +154,9 @@ def column_sql(field: Field) -> str:
 
 def _create_table(object_type: ObjectType) -> str:
     columns = [column_sql(field) for field in object_type.fields if field.expression is None]
-    return f'create table "{object_type.name}" ({", ".join(columns)})'
+    return f'create table if not exists "{object_type.name}" ({", ".join(columns)})'
+
+
+def _create_index(object_type: ObjectType, column: str, name: str) -> str:
+    table = object_type.name
+    return f'create index if not exists "{table}_{name}" on "{table}" ("{column}")'

@@ -17,6 +17,7 @@ _SOAP_TYPES: dict[FieldType, str] = {
     "boolean": "xsd:boolean",
     "datetime": "xsd:dateTime",
     "date": "xsd:date",
+    "anyType": "xsd:anyType",
 }
 # Keys which have the same value for every field emulated here [recorded].
 _CONSTANT_KEYS: dict[str, object] = {
@@ -25,8 +26,8 @@ _CONSTANT_KEYS: dict[str, object] = {
     "compoundFieldName": None, "controllerName": None, "defaultValueFormula": None,
     "dependentPicklist": False, "deprecatedAndHidden": False, "digits": 0,
     "displayLocationInDecimal": False, "encrypted": False, "externalId": False,
-    "extraTypeInfo": None, "filterable": True, "filteredLookupInfo": None,
-    "formulaTreatNullNumberAsZero": False, "groupable": True, "highScaleNumber": False,
+    "extraTypeInfo": None, "filteredLookupInfo": None,
+    "formulaTreatNullNumberAsZero": False, "highScaleNumber": False,
     "htmlFormatted": False, "inlineHelpText": None, "mask": None, "maskType": None,
     "namePointing": False, "picklistValues": [], "polymorphicForeignKey": False, "precision": 0,
     "queryByDistance": False, "referenceTargetField": None, "relationshipOrder": None,
@@ -85,13 +86,14 @@ def describe_object(org: Org, call: Call) -> Response:
 def _object_summary(object_type: ObjectType, data_path: str) -> dict[str, Any]:
     base = f"{data_path}/sobjects/{object_type.name}"
     is_record = object_type.updateable
+    is_history = object_type.history_of is not None
     return {
         "activateable": False, "createable": False, "custom": False, "customSetting": False,
         "deletable": False, "deprecatedAndHidden": False, "feedEnabled": False,
         "keyPrefix": object_type.key_prefix, "label": object_type.name,
-        "labelPlural": object_type.plural, "layoutable": True, "mergeable": is_record,
-        "mruEnabled": True, "name": object_type.name, "queryable": True, "replicateable": True,
-        "retrieveable": True, "searchable": True, "triggerable": is_record,
+        "labelPlural": object_type.plural, "layoutable": not is_history, "mergeable": is_record,
+        "mruEnabled": not is_history, "name": object_type.name, "queryable": True,
+        "replicateable": True, "retrieveable": True, "searchable": not is_history, "triggerable": is_record,
         "undeletable": is_record, "updateable": is_record,
         "urls": {
             "sobject": base, "describe": f"{base}/describe", "rowTemplate": f"{base}/{{ID}}",
@@ -110,6 +112,8 @@ def _field(field: Field, *, updateable: bool) -> dict[str, Any]:
         "defaultValue": False if is_boolean else None,
         "defaultedOnCreate": is_boolean or not field.permissionable,
         "idLookup": field.type in ("id", "email"),
+        "filterable": field.type != "anyType",
+        "groupable": field.type != "anyType",
         "label": field.label,
         "length": field.length,
         "name": field.name,

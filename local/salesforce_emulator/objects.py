@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 FieldType = Literal[
-    "id", "reference", "string", "email", "phone", "picklist", "boolean", "datetime", "date"
+    "id",
+    "reference",
+    "string",
+    "email",
+    "phone",
+    "picklist",
+    "boolean",
+    "datetime",
+    "date",
+    "anyType",
 ]
 
 
@@ -38,13 +47,17 @@ class Field:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectType:
-    """One sObject; its SQLite table has the same name, its columns are named as its fields."""
+    """One sObject; its SQLite table has the same name, its columns are named as its fields.
+
+    ``history_of`` is the object whose changes the rows of this one tell.
+    """
 
     name: str
     key_prefix: str
     plural: str
     fields: tuple[Field, ...]
     updateable: bool = True
+    history_of: str | None = None
 
     def has(self, name: str) -> bool:
         """Whether the object has a field of exactly this name."""
@@ -195,4 +208,32 @@ ORGANIZATION = ObjectType(
     updateable=False,
 )
 
-STANDARD_OBJECTS = (CONTACT, LEAD, ACCOUNT, USER, ORGANIZATION)
+
+def _history(parent: ObjectType) -> ObjectType:
+    """Return the object with the field history of ``parent``; fields as documented."""
+    parent_id = _system(
+        f"{parent.name}Id",
+        "reference",
+        f"{parent.name} ID",
+        18,
+        reference_to=(parent.name,),
+        relationship=parent.name,
+    )
+    fields = (
+        *_head("History"),
+        parent_id,
+        _user("CreatedById", "Created By ID", "CreatedBy"),
+        _system("CreatedDate", "datetime", "Created Date"),
+        _system("Field", "picklist", "Changed Field", 255),
+        _system("OldValue", "anyType", "Old Value", 255, nillable=True),
+        _system("NewValue", "anyType", "New Value", 255, nillable=True),
+    )
+    name = f"{parent.name}History"
+    return ObjectType(name, HISTORY_PREFIX, name, fields, updateable=False, history_of=parent.name)
+
+
+HISTORY_PREFIX = "017"  # every standard history object has it [captured]
+CONTACT_HISTORY = _history(CONTACT)
+LEAD_HISTORY = _history(LEAD)
+
+STANDARD_OBJECTS = (CONTACT, LEAD, ACCOUNT, USER, ORGANIZATION, CONTACT_HISTORY, LEAD_HISTORY)

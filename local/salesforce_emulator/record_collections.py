@@ -141,9 +141,10 @@ def _read(org: Org, call: Call, ids: list[str], names: list[str]) -> Response:
     object_type = org.schema.object_type(call.params["object"])
     fields = visible(org.schema, object_type, names)
     full_ids = [to_18(each, object_type.key_prefix) for each in ids]
+    allowed = org.schema.row_filter(object_type) or "1"
     rows = org.database.read().execute(
         f'select "Id", {select_list(fields)} from "{object_type.name}"'  # noqa: S608
-        f' where "Id" in ({", ".join("?" * len(full_ids))}) and "IsDeleted" = 0',
+        f' where "Id" in ({", ".join("?" * len(full_ids))}) and "IsDeleted" = 0 and {allowed}',
         full_ids,
     )
     renderer = RecordRenderer(object_type, fields, call.data_path)

@@ -36,7 +36,14 @@ class RecordRenderer:
 def _converter(field: Field) -> Callable[[Any], Any] | None:
     if field.type == "boolean":
         return bool
+    if field.type == "anyType":
+        return _any_type
     return to_rest if field.type == "datetime" else None
+
+
+def _any_type(value: object) -> object:
+    """Return a value of a field history: the numbers in the database are checkboxes."""
+    return bool(value) if isinstance(value, int) else value
 
 
 def csv_line_sql(fields: Sequence[Field], delimiter: str) -> str:
@@ -51,6 +58,13 @@ def csv_line_sql(fields: Sequence[Field], delimiter: str) -> str:
 def _csv_value_sql(field: Field) -> str:
     if field.type == "boolean":
         return f"iif({field.sql}, 'true', 'false')"
+    if field.type == "anyType":
+        flag = f"iif({field.sql}, 'true', 'false')"
+        return f"iif(typeof({field.sql}) = 'integer', {flag}, {_csv_text_sql(field)})"
     if field.type in ("id", "datetime", "date"):
         return f"coalesce({field.sql}, '')"
+    return _csv_text_sql(field)
+
+
+def _csv_text_sql(field: Field) -> str:
     return f"replace(coalesce({field.sql}, ''), '\"', '\"\"')"

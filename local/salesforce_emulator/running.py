@@ -133,6 +133,11 @@ class RunningEmulator:
         document = {"object": sobject, "name": name, "label": label}
         self.control("POST", "custom-field", document)
 
+    def track_history(self, sobject: str, field: str, *, tracked: bool = True) -> None:
+        """Start or end the history of a field of Contact or Lead; rows stay."""
+        document = {"object": sobject, "field": field, "tracked": tracked}
+        self.control("POST", "history", document)
+
     def convert_lead(self, lead: str, contact: str | None = None) -> str:
         """Convert a Lead; returns the Contact's Id."""
         document = {"lead": lead, "contact": contact}

@@ -55,7 +55,10 @@ class Schema:
 
     def object_types(self) -> list[ObjectType]:
         """Return every object the user may read."""
-        return [each for each in self._objects.values() if each.name not in self._hidden]
+        return [each for each in self._objects.values() if not self._is_hidden(each)]
+
+    def _is_hidden(self, object_type: ObjectType) -> bool:
+        return (object_type.history_of or object_type.name) in self._hidden
 
     def find_object(self, name: str) -> ObjectType | None:
         """Return the object of that name, or None: without Read on it, it does not exist.
@@ -64,7 +67,7 @@ class Schema:
         which nobody made, describe 404 NOT_FOUND among it, is [assumed].
         """
         found = self._objects.get(name.lower())
-        return None if found is None or found.name in self._hidden else found
+        return None if found is None or self._is_hidden(found) else found
 
     def object_type(self, name: str) -> ObjectType:
         """Return the object of that name.
@@ -89,11 +92,28 @@ class Schema:
         return found
 
     def object_of_id(self, record_id: str) -> ObjectType | None:
-        """Return the object whose key prefix the Id starts with."""
+        """Return the object of records people work with whose key prefix the Id starts with."""
         return next(
-            (each for each in self._objects.values() if record_id.startswith(each.key_prefix)),
+            (
+                each
+                for each in self._objects.values()
+                if each.updateable and record_id.startswith(each.key_prefix)
+            ),
             None,
         )
+
+    def row_filter(self, object_type: ObjectType) -> str | None:
+        """Return the SQL condition on rows which the user may see, None for all.
+
+        A history object "respects field level security on the parent object" [documented]; that
+        the rows of a hidden field are left out is [assumed].
+        """
+        if object_type.history_of is None:
+            return None
+        parent = self.any_object(object_type.history_of)
+        hidden = [each for each in parent.fields if not self.access(parent, each).readable]
+        names = ", ".join(f"'{field.name}'" for field in hidden)
+        return f'"Field" not in ({names})' if hidden else None
 
     def access(self, object_type: ObjectType, field: Field) -> FieldAccess:
         """Return what the integration user may do with the field."""

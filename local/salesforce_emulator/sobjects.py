@@ -43,10 +43,12 @@ def read_record(org: Org, call: Call) -> Response:
     record_id = _record_id(object_type, call.params["id"])
     fields = _wanted(org.schema, object_type, call.query.get("fields"))
     flags = '"IsDeleted"' if object_type.has("IsDeleted") else "0"
+    allowed = org.schema.row_filter(object_type) or "1"
     row = (
         org.database.read()
         .execute(
-            f'select {flags}, {select_list(fields)} from "{object_type.name}" where "Id" = ?',  # noqa: S608
+            f'select {flags}, {select_list(fields)} from "{object_type.name}"'  # noqa: S608
+            f' where "Id" = ? and {allowed}',
             (record_id,),
         )
         .fetchone()

@@ -102,6 +102,8 @@ class _Planner:
         parts = []
         if not include_deleted and self._object_type.has("IsDeleted"):
             parts.append('"IsDeleted" = 0')
+        if row_filter := self._schema.row_filter(self._object_type):
+            parts.append(row_filter)
         if self._query.where is not None:
             parts.append(self._condition(self._query.where))
         return " and ".join(parts) or "1"
@@ -118,7 +120,7 @@ class _Planner:
 
     def _comparison(self, comparison: Comparison) -> str:
         """Return SQL that is never null: SOQL's ``!=`` also finds empty fields [documented]."""
-        field = self._field(comparison.field)
+        field = self._filterable(comparison.field)
         if comparison.operator == "LIKE":
             return self._like(field, comparison.value)
         value = self._value(comparison.field, field, comparison.value)
@@ -138,7 +140,7 @@ class _Planner:
         return f"({field.sql} is not null and {field.sql} like ? escape '\\')"
 
     def _membership(self, membership: Membership) -> str:
-        field = self._field(membership.field)
+        field = self._filterable(membership.field)
         values = [self._value(membership.field, field, each) for each in membership.values]
         wanted = [value for value in values if value is not None]
         self._values.extend(wanted)
@@ -147,6 +149,17 @@ class _Planner:
         if len(wanted) < len(values):
             found = f"({found} or {field.sql} is null)"
         return f"(not {found})" if membership.negated else found
+
+    def _filterable(self, name: Name) -> Field:
+        field = self._field(name)
+        if field.type == "anyType":  # [documented], captured wording
+            raise SalesforceError(
+                400,
+                "INVALID_FIELD",
+                f"{_pointer(self._query, name)}field '{field.name}' can not be filtered in a "
+                "query call",
+            )
+        return field
 
     def _field(self, name: Name) -> Field:
         if "." in name.text:

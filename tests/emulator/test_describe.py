@@ -135,6 +135,8 @@ def test_the_objects_are_listed(api: Api) -> None:
         "Account": "001",
         "User": "005",
         "Organization": "00D",
+        "ContactHistory": "017",
+        "LeadHistory": "017",
     }
     assert api.get("sobjects/Contact").json()["objectDescribe"]["keyPrefix"] == "003"
 
