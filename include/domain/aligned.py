@@ -59,3 +59,19 @@ def any_of(group: Integers, values: Bools, groups: int) -> Bools:
     found = np.zeros(groups, bool)
     found[group[values]] = True
     return found
+
+
+def times(micros: Integers, known: Bools) -> pd.Series:
+    """Turn microseconds since 1970 into times (UTC); null where they are not known."""
+    moments_of = pd.Series(pd.to_datetime(micros, unit="us", utc=True)).dt.as_unit("us")
+    return moments_of.where(known)
+
+
+def numbers(values: Integers, known: Bools) -> pd.api.extensions.ExtensionArray:
+    """Turn numbers into nullable integers."""
+    return pd.arrays.IntegerArray(np.asarray(values, np.int64), ~np.asarray(known, bool))
+
+
+def appended(values: np.ndarray, extra: object) -> np.ndarray:
+    """Return the values with one more, so that position -1 finds it."""
+    return np.concatenate([values, np.array([extra], values.dtype)])

@@ -16,11 +16,13 @@ from include.domain.aligned import (
     Integers,
     Positions,
     any_of,
+    appended,
     bools,
     integers,
     is_in,
     moments,
     positions,
+    times,
 )
 from include.domain.conflicts import OWN_OPT_IN, Choices, Judgement, Salesforce, Verdict
 from include.domain.groups import Groups, Links
@@ -45,7 +47,7 @@ class Evidence:
 
     person: Positions
     id: Integers
-    at: Integers
+    since: Integers
     group: Integers
     is_accepted: Bools
     is_own_opt_in: Bools
@@ -75,9 +77,9 @@ class _OptOuts:
     Attributes:
         group: of the opt-out.
         person: who said so, -1 if it is Salesforce that says so.
-        at: microseconds; `UNKNOWN` if it may have been at any time.
+        since: microseconds; `UNKNOWN` if it may have been at any time.
         id: of the act, 0 for Salesforce.
-        is_exact: at is the time of the opt-out; otherwise it was then or before.
+        is_exact: that is the time of the opt-out; otherwise it was then or before.
         is_theirs: dated by Salesforce's clock.
         is_complaint: ends only by the person's own opt-in.
         name: what to call it: `act:<id>` or `salesforce:<record>:<field>`.
@@ -85,7 +87,7 @@ class _OptOuts:
 
     group: Integers
     person: Positions
-    at: Integers
+    since: Integers
     id: Integers
     is_exact: Bools
     is_theirs: Bools
@@ -123,7 +125,7 @@ def usable(
     evidence = Evidence(
         person=person[chosen],
         id=act_id[chosen],
-        at=at[chosen],
+        since=at[chosen],
         group=groups.of_person[person[chosen]],
         is_accepted=accepted[chosen],
         is_own_opt_in=is_in(claims["origin"], OWN_OPT_IN)[chosen],
@@ -138,7 +140,7 @@ def usable(
             "person_id": claims["person_id"].to_numpy(np.int64),
             "verdict": Verdict.REFUSED.value,
             "code": np.where(expired, Judgement.EXPIRED.value, Judgement.NEWER_EVIDENCE.value),
-            "in_the_way": np.where(expired, None, "act:" + newer.astype(str).astype(object)),
+            "in_the_way": pd.Series("act:" + newer.astype(str).astype(object)).mask(expired),
             "retry_after": pd.Series(pd.NaT, index=range(len(act_id)), dtype="datetime64[us, UTC]"),
         }
     )[dropped]
@@ -148,7 +150,7 @@ def usable(
 def judge(
     people: pd.DataFrame,
     records: pd.DataFrame,
-    times: pd.DataFrame,
+    known_times: pd.DataFrame,
     evidence: Evidence,
     acts: Acts,
     links: Links,
@@ -160,10 +162,14 @@ def judge(
     """Judge the evidence of every group that has some.
 
     Args:
-        people, records, times: frames of the extract.
+        people: a `frames.People`.
+        records: a `frames.Records`.
+        known_times: a `frames.Times`.
         evidence: what `usable` picked.
         acts: standing unsubscribes in scope.
-        links, groups, life: of the same people and records.
+        links: aligned.
+        groups: of the people.
+        life: of the same people and records.
         choices: fields and skew.
         read_at: server time of the read, in microseconds.
     """
@@ -174,8 +180,8 @@ def judge(
     opt_outs = _concat(
         [
             _in_store(acts, groups, concerned, links, records, choices, read_at),
-            _in_salesforce(records, times, evidence, links, concerned, choices, read_at),
-            _joining(people, records, times, evidence, life, groups, concerned, read_at),
+            _in_salesforce(records, known_times, evidence, links, concerned, choices, read_at),
+            _joining(people, records, known_times, evidence, life, groups, concerned, read_at),
         ]
     )
     skew = np.int64(choices.clock_skew.total_seconds() * 1e6)
@@ -216,11 +222,9 @@ def _is_ok(
         By group whether it may be cleared; and one row per evidence and opt-out in its way:
         `evidence` and `opt_out`, positions.
     """
-    pairs = pd.merge(
-        pd.DataFrame({"group": evidence.group, "evidence": np.arange(len(evidence.id))}),
-        pd.DataFrame({"group": opt_outs.group, "opt_out": np.arange(len(opt_outs.id))}),
-        on="group",
-    )
+    ours = pd.DataFrame({"group": evidence.group, "evidence": np.arange(len(evidence.id))})
+    theirs = pd.DataFrame({"group": opt_outs.group, "opt_out": np.arange(len(opt_outs.id))})
+    pairs = ours.merge(theirs, on="group")
     of, against = pairs["evidence"].to_numpy(np.intp), pairs["opt_out"].to_numpy(np.intp)
     blocks = pairs[~_is_after(evidence, of, opt_outs, against, skew)]
     is_good = np.ones(len(evidence.id), bool)
@@ -243,7 +247,7 @@ def _is_after(
     evidence: Evidence, of: Positions, opt_outs: _OptOuts, against: Positions, skew: np.int64
 ) -> Bools:
     """Tell whether evidence is provably after an opt-out."""
-    at, other = evidence.at[of], opt_outs.at[against]
+    at, other = evidence.since[of], opt_outs.since[against]
     same_clock = (at > other) | ((at == other) & (evidence.id[of] > opt_outs.id[against]))
     other_clock = at - skew > other
     after = np.where(opt_outs.is_theirs[against], other_clock, same_clock)
@@ -279,7 +283,7 @@ def _in_store(
     return _OptOuts(
         group=group[keep],
         person=np.where(of.is_own, of.person, -1)[keep],
-        at=at[keep],
+        since=at[keep],
         id=act_id[keep],
         is_exact=~from_salesforce[keep],
         is_theirs=from_salesforce[keep],
@@ -304,7 +308,7 @@ def _is_repeated(
 
 def _in_salesforce(
     records: pd.DataFrame,
-    times: pd.DataFrame,
+    known_times: pd.DataFrame,
     evidence: Evidence,
     links: Links,
     concerned: Bools,
@@ -320,13 +324,15 @@ def _in_salesforce(
     first = found[first]
     names = _names(records, links.row[first], links.field[first], choices.fields)
     covered = _covered(links.evidence_id[first], evidence)
-    return _dated(records, times, links.row[first], names, links.group[first], covered, read_at)
+    return _dated(
+        records, known_times, links.row[first], names, links.group[first], covered, read_at
+    )
 
 
 def _joining(
     people: pd.DataFrame,
     records: pd.DataFrame,
-    times: pd.DataFrame,
+    known_times: pd.DataFrame,
     evidence: Evidence,
     life: Life,
     groups: Groups,
@@ -340,12 +346,14 @@ def _joining(
     left, group = left[concerned[group]], group[concerned[group]]
     names = ("salesforce:" + left["record_id"] + ":" + left["field"]).to_numpy(object)
     covered = _covered(left["evidence_id"].to_numpy(np.int64, na_value=0), evidence)
-    return _dated(records, times, left["row"].to_numpy(np.intp), names, group, covered, read_at)
+    return _dated(
+        records, known_times, left["row"].to_numpy(np.intp), names, group, covered, read_at
+    )
 
 
 def _dated(
     records: pd.DataFrame,
-    times: pd.DataFrame,
+    known_times: pd.DataFrame,
     row: Positions,
     names: np.ndarray,
     group: Integers,
@@ -356,12 +364,12 @@ def _dated(
 
     What accepted evidence covered before is not dated by a later edit of another field.
     """
-    known = "salesforce:" + times["record_id"] + ":" + times["field"]
+    known = "salesforce:" + known_times["record_id"] + ":" + known_times["field"]
     found = pd.Index(known.to_numpy(object)).get_indexer(pd.Index(names))
     modified = moments(records["last_modified_at"], UNKNOWN)
-    at = np.where(row >= 0, np.append(modified, UNKNOWN)[row], UNKNOWN)
-    exact = np.append(moments(times["at"]), UNKNOWN)[found]
-    act_id = np.append(times["act_id"].to_numpy(np.int64, na_value=0), 0)[found]
+    at = np.where(row >= 0, appended(modified, UNKNOWN)[row], UNKNOWN)
+    exact = appended(moments(known_times["at"]), UNKNOWN)[found]
+    act_id = appended(known_times["act_id"].to_numpy(np.int64, na_value=0), 0)[found]
     is_exact = found >= 0
     at = np.where(is_exact, exact, at)
     at = np.where(at == UNKNOWN, UNKNOWN, np.minimum(at, read_at))
@@ -369,7 +377,7 @@ def _dated(
     return _OptOuts(
         group=group[keep],
         person=np.full(len(keep), -1, np.intp),
-        at=at[keep],
+        since=at[keep],
         id=np.where(is_exact, act_id, 0)[keep],
         is_exact=is_exact[keep],
         is_theirs=~(is_exact & (act_id > 0))[keep],
@@ -385,7 +393,7 @@ def _covered(evidence_id: Integers, evidence: Evidence) -> Bools:
 
 def _ends(evidence: Evidence, groups: Groups, cleared: Bools, required: Bools) -> Integers:
     """Name the act that ends each person's opt-out: their own evidence, or else the group's."""
-    order = np.lexsort((evidence.id, evidence.at, required[evidence.person]))
+    order = np.lexsort((evidence.id, evidence.since, required[evidence.person]))
     of_group = np.zeros(groups.count, np.int64)
     of_group[evidence.group[order]] = evidence.id[order]
     by_person = np.where(cleared[groups.of_person], of_group[groups.of_person], 0)
@@ -414,7 +422,7 @@ def _judgements(
     verdict = np.select(
         [ok & ~waits, ok], [Verdict.ACCEPTED.value, Verdict.WAITING.value], Verdict.REFUSED.value
     )
-    until = obstacle["until"] + skew
+    until = obstacle["until"].fillna(0).to_numpy(np.int64)
     return pd.DataFrame(
         {
             "act_id": evidence.id[is_open],
@@ -422,11 +430,9 @@ def _judgements(
             "verdict": verdict,
             "code": code,
             "in_the_way": obstacle["name"].where(~ok, None).to_numpy(object),
-            "retry_after": pd.to_datetime(until.where(~ok), unit="us", utc=True)
-            .dt.as_unit("us")
-            .to_numpy(),
+            "retry_after": times(until + skew, (until > 0) & ~ok),
         }
-    ).astype({"retry_after": "datetime64[us, UTC]"})
+    )
 
 
 def _obstacles(evidence: Evidence, opt_outs: _OptOuts, blocks: pd.DataFrame) -> pd.DataFrame:
@@ -449,15 +455,15 @@ def _obstacles(evidence: Evidence, opt_outs: _OptOuts, blocks: pd.DataFrame) -> 
         Judgement.EDITED_SINCE.value,
     )
     rank = pd.Series(code).map({each.value: n for n, each in enumerate(_MOST_TELLING)})
-    bound = opt_outs.is_theirs[by] & ~opt_outs.is_exact[by] & (opt_outs.at[by] != UNKNOWN)
+    bound = opt_outs.is_theirs[by] & ~opt_outs.is_exact[by] & (opt_outs.since[by] != UNKNOWN)
     listed = pd.DataFrame(
         {
             "evidence": of,
             "code": code,
             "name": opt_outs.name[by],
-            "until": pd.Series(opt_outs.at[by]).where(bound).astype("Int64"),
+            "until": pd.Series(opt_outs.since[by]).where(bound).astype("Int64"),
             "rank": rank,
-            "at": opt_outs.at[by],
+            "at": opt_outs.since[by],
         }
     )
     ordered = listed.sort_values(

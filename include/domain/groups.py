@@ -174,10 +174,8 @@ def _known(
 def _salesforce(records: pd.DataFrame, linked: Linked, field: str, readable: Readable) -> Flags:
     values = np.full(len(linked.row), Salesforce.MISSING, np.int8)
     seen = linked.row >= 0
-    if field in records:
-        flag = nullable(records[field])
-    else:
-        flag = np.full(len(records), NULL, np.int8)
+    hidden_everywhere = np.full(len(records), NULL, np.int8)
+    flag = nullable(records[field]) if field in records else hidden_everywhere
     flag = np.where(flag == NULL, Salesforce.UNREADABLE, flag).astype(np.int8)
     values[seen] = flag[linked.row[seen]]
     hidden = ~is_in(linked.object, [str(obj) for obj in readable.get(field, ())])

@@ -13,7 +13,16 @@ import numpy as np
 import pandas as pd
 
 from include.domain import evidence, groups, ids, plan, rows, store_state
-from include.domain.aligned import Bools, Integers, Positions, bools, integers, is_in, positions
+from include.domain.aligned import (
+    Bools,
+    Integers,
+    Positions,
+    appended,
+    bools,
+    integers,
+    is_in,
+    positions,
+)
 from include.domain.conflicts import (
     CROWDED_ABOVE,
     Choices,
@@ -101,7 +110,7 @@ def merge(
     sides = Sides(
         people=world.people,
         records=world.extract.records,
-        times=world.extract.times,
+        known_times=world.extract.times,
         acts=acts,
         newest=newest,
         claims=world.claims,
@@ -250,8 +259,8 @@ def _strength(links: Links, acts: Acts, newest: Positions) -> Callable[[Position
     def rank(at: Positions) -> Integers:
         person = links.person[at]
         act = newest[person]
-        is_own = np.append(acts.is_own, False)[act]
-        since = np.where(is_own, np.append(acts.at, 0)[act], 0)
+        is_own = appended(acts.is_own, False)[act]
+        since = np.where(is_own, appended(acts.at, 0)[act], 0)
         order = np.lexsort((-links.field[at], -person, since, act >= 0, is_own))
         ranks = np.empty(len(order), np.int64)
         ranks[order] = np.arange(len(order))
@@ -315,7 +324,7 @@ def _lost(links: Links, life: Life, lost: Bools) -> dict[str, tuple[int, int]]:
     objects = life.linked.object.to_numpy(object)[links.place]
     counted = pd.Series(objects[gone]).value_counts()
     known = pd.Series(objects[links.is_known]).value_counts()
-    return {str(obj): (int(count), int(known[obj])) for obj, count in counted.items()}
+    return {str(obj): (int(count), int(known[str(obj)])) for obj, count in counted.items()}
 
 
 def _opted_out(world: _World, readable: Readable) -> dict[str, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What is to be done with each link: the table where it stands alone, its group where it does not."""
+"""What is to be done with each link: by the table where it is alone, else by its group."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,7 +69,8 @@ def plan(
     """Decide every link.
 
     Args:
-        links: aligned; groups: of the people.
+        links: aligned.
+        groups: of the people.
         result: what the groups come to.
         findings: what evidence changes.
         strength: ranks links by how well they explain their group: the strongest is the others'

@@ -1,7 +1,7 @@
 """What was decided, as rows of the audit: each can be understood alone."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,15 @@ from include.domain.aligned import (
     Flags,
     Integers,
     Positions,
+    appended,
     flags,
     integers,
     is_in,
     moments,
+    numbers,
     positions,
     rows_or_null,
+    times,
 )
 from include.domain.conflicts import Base, Choices, Code, Salesforce
 from include.domain.evidence import Findings
@@ -78,7 +81,7 @@ class Sides:
 
     people: pd.DataFrame
     records: pd.DataFrame
-    times: pd.DataFrame
+    known_times: pd.DataFrame
     acts: Acts
     newest: Positions
     claims: tuple[Integers, Integers]
@@ -148,7 +151,7 @@ def _of_links(sides: Sides, made: Plan, at: Positions) -> pd.DataFrame:
             "field": np.array(sides.choices.fields, object)[links.field[at]],
             "account_id": record["account_id"].where(is_account, None).to_numpy(object),
             "base": flags(links.base[at]),
-            "base_since": _times(links.base_since[at], links.base_since[at] > 0),
+            "base_since": times(links.base_since[at], links.base_since[at] > 0),
             "store_is_opted_out": flags(links.is_opted_out[at].astype(np.int8)),
             "salesforce_is_opted_out": flags(shown),
             **_held_by(sides, person),
@@ -178,22 +181,22 @@ def _finished(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _held_by(sides: Sides, person: Positions) -> dict[str, object]:
+def _held_by(sides: Sides, person: Positions) -> dict[str, Any]:
     """Tell which act holds each person opted out: their newest own one, else the sync's."""
     act = sides.newest[person]
     has = act >= 0
     acts = sides.acts
-    at = np.append(acts.at, 0)[act]
+    at = appended(acts.at, 0)[act]
     return {
-        "store_opted_out_at": _times(at, has),
+        "store_opted_out_at": times(at, has),
         "store_origin": _taken(acts.origin, act),
-        "store_act_id": _ids(np.append(acts.id, 0)[act], has),
+        "store_act_id": numbers(appended(acts.id, 0)[act], has),
     }
 
 
 def _taken(column: pd.Series, at: Positions) -> np.ndarray:
     """Take text by position; null for -1."""
-    return np.append(column.to_numpy(object), None)[at]
+    return appended(column.to_numpy(object), None)[at]
 
 
 def _shown(salesforce: Flags) -> Flags:
@@ -213,38 +216,39 @@ def _salesforce_times(
     row: Positions,
     shown: Flags,
     base: Flags,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Date what Salesforce says, as far as that is known: after, before, and how."""
     says = shown == 1
     modified = np.minimum(
-        np.append(moments(sides.records["last_modified_at"]), 0)[row], sides.read_at
+        appended(moments(sides.records["last_modified_at"]), 0)[row], sides.read_at
     )
     before, after = modified, np.where(base == Base.NOT_OPTED_OUT, moments(frame["base_since"]), 0)
-    source = np.where(says & (modified > 0), LAST_MODIFIED, None).astype(object)
-    if len(sides.times):
-        known = "salesforce:" + sides.times["record_id"] + ":" + sides.times["field"]
+    source = np.full(len(says), None, object)
+    source[says & (modified > 0)] = LAST_MODIFIED
+    if len(sides.known_times):
+        known = "salesforce:" + sides.known_times["record_id"] + ":" + sides.known_times["field"]
         found = pd.Index(known.to_numpy(object)).get_indexer(pd.Index(names.to_numpy(object)))
         exact = says & (found >= 0)
-        at = np.append(moments(sides.times["at"]), 0)[found]
+        at = appended(moments(sides.known_times["at"]), 0)[found]
         before, after = np.where(exact, at, before), np.where(exact, at, after)
-        by_us = sides.times["act_id"].notna().to_numpy(bool)
-        source[exact] = np.where(np.append(by_us, False)[found], OWN_WRITE, HISTORY)[exact]
+        by_us = sides.known_times["act_id"].notna().to_numpy(bool)
+        source[exact] = np.where(appended(by_us, False)[found], OWN_WRITE, HISTORY)[exact]
     return {
-        "salesforce_opted_out_after": _times(after, says & (after > 0)),
-        "salesforce_opted_out_before": _times(before, says & (before > 0)),
+        "salesforce_opted_out_after": times(after, says & (after > 0)),
+        "salesforce_opted_out_before": times(before, says & (before > 0)),
         "salesforce_time_source": source,
     }
 
 
-def _evidence(sides: Sides, made: Plan, at: Positions) -> object:
+def _evidence(sides: Sides, made: Plan, at: Positions) -> pd.api.extensions.ExtensionArray:
     ends = sides.findings.by_person[sides.links.person[at]]
-    return _ids(ends, (ends > 0) & sides.findings.is_cleared[sides.links.group[at]])
+    return numbers(ends, (ends > 0) & sides.findings.is_cleared[sides.links.group[at]])
 
 
-def _shared_with(sides: Sides, made: Plan, at: Positions) -> object:
+def _shared_with(sides: Sides, made: Plan, at: Positions) -> pd.api.extensions.ExtensionArray:
     leader = made.leader[at]
     other = integers(sides.people["person_id"])[sides.links.person[leader]]
-    return _ids(other, (leader >= 0) & (made.code[at] == NUMBER[Code.SHARED_RECORD]))
+    return numbers(other, (leader >= 0) & (made.code[at] == NUMBER[Code.SHARED_RECORD]))
 
 
 def _causes(sides: Sides, made: Plan, at: Positions, names: pd.Series) -> pd.Series:
@@ -264,15 +268,14 @@ def _causes(sides: Sides, made: Plan, at: Positions, names: pd.Series) -> pd.Ser
         cause = cause.mask(joined, _joined_causes(sides, links.person[at]))
     if len(led):
         cause.iloc[led] = _leaders_causes(sides, leads[led]).to_numpy(object)
-    cause = cause.mask((to_store == 0) | (to_salesforce == 0), _clearing(sides, at, seen))
-    return cause
+    return cause.mask((to_store == 0) | (to_salesforce == 0), _clearing(sides, at, seen))
 
 
 def _stamp(sides: Sides, at: Positions) -> pd.Series:
     """Write the latest time at which Salesforce can have been opted out, as a cause carries it."""
     row, since = sides.links.row[at], sides.links.base_since[at]
     modified = np.minimum(
-        np.append(moments(sides.records["last_modified_at"]), 0)[row], sides.read_at
+        appended(moments(sides.records["last_modified_at"]), 0)[row], sides.read_at
     )
     return _stamped(np.where(row >= 0, modified, since))
 
@@ -283,7 +286,7 @@ def _stamped(at: Integers) -> pd.Series:
     text = pd.Series(pd.to_datetime(seconds, unit="s", utc=True)).astype(
         "timestamp[s, tz=UTC][pyarrow]"
     )
-    stamp = "@" + text.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype("str")
+    stamp: pd.Series = "@" + text.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype("str")
     return stamp.where(at > 0, "")
 
 
@@ -291,8 +294,8 @@ def _act_causes(sides: Sides, person: Positions) -> pd.Series:
     """Name the act that each person's opt-out goes back to; null where there is none."""
     act = sides.newest[person]
     acts = sides.acts
-    own = np.append(acts.is_own, False)[act]
-    number = pd.Series(np.append(acts.id, 0)[act]).astype("str")
+    own = appended(acts.is_own, False)[act]
+    number = pd.Series(appended(acts.id, 0)[act]).astype("str")
     inherited = pd.Series(_taken(acts.cause, act), dtype="str")
     return ("act:" + number).where(own, inherited.where(act >= 0))
 
@@ -337,7 +340,7 @@ def _joining(sides: Sides) -> pd.DataFrame:
     left = sides.life.left
     left = left[left["value"] == 1]
     row = left["row"].to_numpy(np.intp)
-    modified = np.append(moments(sides.records["last_modified_at"]), 0)[row]
+    modified = appended(moments(sides.records["last_modified_at"]), 0)[row]
     stamp = _stamped(np.minimum(modified, sides.read_at))
     return left.assign(cause=_names(left) + stamp.to_numpy(object))
 
@@ -400,7 +403,7 @@ def _without_link(sides: Sides) -> pd.DataFrame:
             "target_store": flags(np.zeros(len(person), np.int8)),
             "code": Code.RESUBSCRIBED.value,
             "cause": "act:" + pd.Series(ends).astype("str"),
-            "evidence_id": _ids(ends, ends > 0),
+            "evidence_id": numbers(ends, ends > 0),
         }
     )
     return _finished(frame)
@@ -431,7 +434,7 @@ def _outside(sides: Sides, known: pd.DataFrame) -> pd.DataFrame:
         if field in record:
             of = (outside["field"] == field).to_numpy(bool)
             shows |= of & record[field].to_numpy(bool, na_value=False)
-    ours = sides.times[sides.times["act_id"].notna()]
+    ours = sides.known_times[sides.known_times["act_id"].notna()]
     written = pd.MultiIndex.from_frame(outside[["record_id", "field"]]).isin(
         pd.MultiIndex.from_frame(ours[["record_id", "field"]])
     )
@@ -450,17 +453,7 @@ def _outside(sides: Sides, known: pd.DataFrame) -> pd.DataFrame:
             new_base=False,
             code=Code.RESUBSCRIBED.value,
             cause="act:" + pd.Series(ends).astype("str"),
-            evidence_id=_ids(ends, ends > 0),
+            evidence_id=numbers(ends, ends > 0),
             **_held_by(sides, person[at]),
         )
     )
-
-
-def _times(micros: Integers, known: Bools) -> pd.Series:
-    """Turn microseconds into times; null where they are not known."""
-    return pd.Series(pd.to_datetime(micros, unit="us", utc=True)).dt.as_unit("us").where(known)
-
-
-def _ids(values: Integers, known: Bools) -> pd.api.extensions.ExtensionArray:
-    """Turn numbers into nullable integers."""
-    return pd.arrays.IntegerArray(np.asarray(values, np.int64), ~np.asarray(known, bool))
