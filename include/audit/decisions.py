@@ -34,6 +34,14 @@ DECISIONS = pa.schema(
         ("code", pa.string()),
         ("cause", pa.string()),
         ("reason", pa.string()),
+        ("base_since", TIME),
+        ("store_act_id", pa.int64()),
+        ("salesforce_opted_out_after", TIME),
+        ("salesforce_opted_out_before", TIME),
+        ("salesforce_time_source", pa.string()),
+        ("evidence_id", pa.int64()),
+        ("shared_with", pa.int64()),
+        ("account_id", pa.string()),
     ]
 )
 UNLINKED = pa.schema(
@@ -52,7 +60,10 @@ def record_decisions(conn: Connection, run: Run, decisions: pd.DataFrame, *, now
         decisions: one row per link, or per person without one (`record_id`, `object` and `field`
             null). Columns as in `DECISIONS`; those that are missing are null. `target_store` and
             `target_salesforce` are null where nothing is to be written, `new_base` where the
-            base stays.
+            base stays. An opt-out in Salesforce happened after `salesforce_opted_out_after` (null:
+            unknown) and not after `salesforce_opted_out_before`; `salesforce_time_source` says how
+            that is known. `evidence_id` is the act that ends the opt-out, `shared_with` the person
+            whose opt-out keeps this one, `account_id` where a person account is written.
         now: instant of the decision, part of each row's key.
 
     Returns:

@@ -27,17 +27,17 @@ INSERT = """
 INSERT INTO opt_out_sync.sync_run
     (kind, state, reason, night, interval_start, interval_end, airflow_run_id, attempt,
      settings_version, plan_only, started_at, lease_expires_at, closed_at)
-SELECT 'night', :state, :reason, :night, :interval_start, :interval_end, :airflow_run_id,
+SELECT :kind, :state, :reason, :night, :interval_start, :interval_end, :airflow_run_id,
        1 + coalesce(max(attempt), 0), :version, :plan_only, :now, :lease, :closed_at
 FROM opt_out_sync.sync_run
-WHERE kind = 'night' AND airflow_run_id = :airflow_run_id
+WHERE kind = :kind AND airflow_run_id = :airflow_run_id
 RETURNING id
 """
 SUPERSEDE = """
 UPDATE opt_out_sync.sync_run
 SET state = 'superseded', closed_at = coalesce(closed_at, :now),
     reason = coalesce(reason, 'a newer attempt of the same Airflow run started')
-WHERE kind = 'night' AND airflow_run_id = :airflow_run_id AND state IN ('open', 'failed')
+WHERE kind = :kind AND airflow_run_id = :airflow_run_id AND state IN ('open', 'failed')
 """
 OPEN_RUN = f"""
 SELECT id, airflow_run_id, lease_expires_at FROM opt_out_sync.sync_run

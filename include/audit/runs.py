@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, RowMapping, text
@@ -24,6 +24,7 @@ from include.store.errors import database_errors
 
 LEASE = timedelta(minutes=30)
 PREFLIGHT = "preflight"
+Kind = Literal["night", "push", "held_clears", "replay", "correction"]
 Interval = tuple[datetime, datetime]
 Counts = Mapping[str, object]
 
@@ -93,19 +94,22 @@ class Run:
         return self.org_id
 
 
-def open_night(
+def open_run(
     engine: Engine,
     *,
     airflow_run_id: str,
     interval: Interval | None,
     plan_only: bool,
     now: datetime,
+    kind: Kind = "night",
     zone: str = "America/Los_Angeles",
 ) -> Run:
     """Take the lease and start a new attempt, in its step `preflight`.
 
-    An attempt of the same Airflow run that is open or failed becomes `superseded`; a run of another
-    one whose lease has expired becomes `failed`. Repeating the call opens the next attempt.
+    One night, replay, held-clears run or correction is open at a time; a push needs no lease.
+    An attempt of the same kind and Airflow run that is open or failed becomes `superseded`; a run
+    of another one whose lease has expired becomes `failed`. Repeating the call opens the next
+    attempt.
 
     Raises:
         NightAlreadyOpenError: another Airflow run holds a lease that is still good.
@@ -113,10 +117,16 @@ def open_night(
     _ensure_audit_partitions(engine, now)
     with transaction(engine) as conn:
         _one_opener_at_a_time(conn)
-        conn.execute(text(run_sql.SUPERSEDE), {"airflow_run_id": airflow_run_id, "now": now})
-        _end_expired_run(conn, now)
-        run_id = _insert(conn, "open", airflow_run_id, interval, now, zone, plan_only=plan_only)
+        _supersede(conn, kind, airflow_run_id, now)
+        if kind != "push":
+            _end_expired_run(conn, now)
+        run_id = _insert(
+            conn, kind, "open", airflow_run_id, interval, now, zone, plan_only=plan_only
+        )
         return _start_step(conn, _read(conn, run_id), PREFLIGHT, now)
+
+
+open_night = open_run  # its name while a night was the only kind of run
 
 
 def skip_night(
@@ -134,8 +144,8 @@ def skip_night(
     """
     with transaction(engine) as conn:
         _one_opener_at_a_time(conn)
-        conn.execute(text(run_sql.SUPERSEDE), {"airflow_run_id": airflow_run_id, "now": now})
-        return _insert(conn, "skipped", airflow_run_id, interval, now, zone, reason=reason)
+        _supersede(conn, "night", airflow_run_id, now)
+        return _insert(conn, "night", "skipped", airflow_run_id, interval, now, zone, reason=reason)
 
 
 def bind_org(engine: Engine, run: Run, org_id: str, *, now: datetime) -> Run:
@@ -278,6 +288,11 @@ def _ensure_audit_partitions(engine: Engine, now: datetime) -> None:
             conn.execute(text(run_sql.ENSURE_PARTITIONS), {"audited": table, "now": now})
 
 
+def _supersede(conn: Connection, kind: Kind, airflow_run_id: str, now: datetime) -> None:
+    values = {"kind": kind, "airflow_run_id": airflow_run_id, "now": now}
+    conn.execute(text(run_sql.SUPERSEDE), values)
+
+
 def _end_expired_run(conn: Connection, now: datetime) -> None:
     other = conn.execute(text(run_sql.OPEN_RUN)).mappings().one_or_none()
     if other is None:
@@ -292,6 +307,12 @@ def _end_expired_run(conn: Connection, now: datetime) -> None:
 
 
 def _reopen(conn: Connection, run: Run, now: datetime) -> None:
+    if run.kind != "push":
+        _take_lease_again(conn, run, now)
+    conn.execute(text(run_sql.REOPEN), {"run_id": run.id, "lease": now + LEASE})
+
+
+def _take_lease_again(conn: Connection, run: Run, now: datetime) -> None:
     later = conn.execute(text(run_sql.CLOSED_SINCE), {"run_id": run.id}).scalar()
     if later is not None:
         raise StaleAttemptError(
@@ -299,11 +320,11 @@ def _reopen(conn: Connection, run: Run, now: datetime) -> None:
             "start the night from its top"
         )
     _end_expired_run(conn, now)
-    conn.execute(text(run_sql.REOPEN), {"run_id": run.id, "lease": now + LEASE})
 
 
 def _insert(
     conn: Connection,
+    kind: Kind,
     state: str,
     airflow_run_id: str,
     interval: Interval | None,
@@ -315,6 +336,7 @@ def _insert(
 ) -> int:
     start, end = interval or (None, None)
     values = {
+        "kind": kind,
         "state": state,
         "reason": reason,
         "night": (end or now).astimezone(ZoneInfo(zone)).date(),

@@ -3,11 +3,13 @@ INSERT INTO opt_out_sync.merge_audit
     (decided_at, sync_run_id, org_id, person_id, record_id, object, field, base,
      store_is_opted_out, salesforce_is_opted_out, store_opted_out_at, store_origin,
      salesforce_modified_at, salesforce_modified_by, target_store, target_salesforce, new_base,
-     rule, code, cause, reason)
+     rule, code, cause, reason, base_since, store_act_id, salesforce_opted_out_after,
+     salesforce_opted_out_before, salesforce_time_source, evidence_id, shared_with, account_id)
 SELECT :now, :run_id, :org_id, person_id, record_id, object, field, base,
        store_is_opted_out, salesforce_is_opted_out, store_opted_out_at, store_origin,
        salesforce_modified_at, salesforce_modified_by, target_store, target_salesforce, new_base,
-       rule, code, cause, reason
+       rule, code, cause, reason, base_since, store_act_id, salesforce_opted_out_after,
+       salesforce_opted_out_before, salesforce_time_source, evidence_id, shared_with, account_id
 FROM new_decision
 ORDER BY person_id, record_id
 ON CONFLICT ON CONSTRAINT merge_audit_once DO NOTHING
