@@ -34,7 +34,7 @@ def emulator(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.ca_bundle))
     shared_emulator.reset_requests()
     yield shared_emulator
-    shared_emulator.restore()
+    shared_emulator.reset()
 
 
 @pytest.fixture(scope="session")
