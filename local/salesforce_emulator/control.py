@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from local.salesforce_emulator import assignment, history, human
+from local.salesforce_emulator import assignment, history, human, person_accounts
 from local.salesforce_emulator.errors import SalesforceError
 from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.rendering import RecordRenderer, select_list
@@ -125,6 +125,18 @@ def track_history(org: Org, call: Call) -> Response:
     return call.answer({"object": object_type.name, "field": field.name})
 
 
+def enable_person_accounts(org: Org, call: Call) -> Response:
+    """``POST person-accounts``: Salesforce switches them on, for good."""
+    person_accounts.enable(org)
+    return call.answer({"status": "ok"})
+
+
+def make_person_account(org: Org, call: Call) -> Response:
+    """``POST person-account``: a Contact becomes a person account of its own."""
+    contact = _required(call.json(), "contact", str)
+    return call.answer({"account": person_accounts.make(org, contact)})
+
+
 def convert_lead(org: Org, call: Call) -> Response:
     """``POST convert-lead``: into the given Contact, or into a new one."""
     document = call.json()
@@ -228,6 +240,8 @@ ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("POST", "/assignment-rule", assignment_rule),
     ("POST", "/custom-field", custom_field),
     ("POST", "/history", track_history),
+    ("POST", "/person-accounts", enable_person_accounts),
+    ("POST", "/person-account", make_person_account),
     ("POST", "/convert-lead", convert_lead),
     ("POST", "/merge", merge),
     ("POST", "/delete", delete),

@@ -36,6 +36,7 @@ create table job (
 _LATER_TABLES = (
     "create table if not exists assignment_rule (object text primary key, owner text not null)",
     "create table if not exists hidden_object (object text primary key)",
+    "create table if not exists feature (name text primary key)",
 )
 
 
@@ -58,6 +59,9 @@ class Database:
     def _add_later_tables(self) -> None:
         for statement in _later_statements():
             self._writer.execute(statement)
+        columns = self._writer.execute("select name from pragma_table_info('Account')")
+        if ("MasterRecordId",) not in columns.fetchall():
+            self._writer.execute('alter table "Account" add column "MasterRecordId" text')
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)

@@ -93,8 +93,8 @@ def _object_summary(object_type: ObjectType, data_path: str) -> dict[str, Any]:
         "keyPrefix": object_type.key_prefix, "label": object_type.name,
         "labelPlural": object_type.plural, "layoutable": not is_history, "mergeable": is_record,
         "mruEnabled": not is_history, "name": object_type.name, "queryable": True,
-        "replicateable": True, "retrieveable": True, "searchable": not is_history, "triggerable": is_record,
-        "undeletable": is_record, "updateable": is_record,
+        "replicateable": True, "retrieveable": True, "searchable": not is_history,
+        "triggerable": is_record, "undeletable": is_record, "updateable": is_record,
         "urls": {
             "sobject": base, "describe": f"{base}/describe", "rowTemplate": f"{base}/{{ID}}",
         },

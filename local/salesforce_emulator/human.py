@@ -35,7 +35,7 @@ def edit(org: Org, edits: Sequence[Mapping[str, Any]], user: str) -> int:
         raise SalesforceError(400, "BAD_REQUEST", f"user must be one of {', '.join(_USERS)}")
     with org.database.write() as connection:
         for each in edits:
-            object_type, record_id = _resolve(org, str(each["id"]))
+            object_type, record_id = resolve(org, str(each["id"]))
             values = _values(org, object_type, each["fields"])
             rules = SaveRules(_USERS[user], "Record", obeys_security=False)
             saver = Saver(org.schema, object_type, rules)
@@ -58,7 +58,7 @@ def undelete(org: Org, ids: Sequence[str]) -> int:
 def _mark(org: Org, ids: Sequence[str], settings: str) -> int:
     with org.database.write() as connection:
         for given in ids:
-            object_type, record_id = _resolve(org, given)
+            object_type, record_id = resolve(org, given)
             _set(connection, object_type, record_id, settings)
     return len(ids)
 
@@ -69,10 +69,10 @@ def merge(org: Org, winner: str, losers: Sequence[str]) -> None:
     The winner keeps its own values.
     """
     with org.database.write() as connection:
-        object_type, winner_id = _resolve(org, winner)
-        _refuse_deleted(connection, object_type, winner_id)
+        object_type, winner_id = resolve(org, winner)
+        refuse_deleted(connection, object_type, winner_id)
         for loser in losers:
-            loser_type, loser_id = _resolve(org, loser)
+            loser_type, loser_id = resolve(org, loser)
             if loser_type is not object_type or loser_id == winner_id:
                 raise SalesforceError(400, "BAD_REQUEST", "a record cannot be merged into that one")
             _set(
@@ -85,9 +85,8 @@ def merge(org: Org, winner: str, losers: Sequence[str]) -> None:
         _set(connection, object_type, winner_id, '"MasterRecordId" = null')
 
 
-def _refuse_deleted(
-    connection: sqlite3.Connection, object_type: ObjectType, record_id: str
-) -> None:
+def refuse_deleted(connection: sqlite3.Connection, object_type: ObjectType, record_id: str) -> None:
+    """Refuse a record in the recycle bin."""
     found = connection.execute(
         f'select "IsDeleted" from "{object_type.name}" where "Id" = ?',  # noqa: S608
         (record_id,),
@@ -105,12 +104,10 @@ def convert_lead(org: Org, lead: str, contact: str | None) -> str:
     converted into a Contact which is not opted out loses the opt-out [assumed].
     """
     with org.database.write() as connection:
-        lead_type, lead_id = _resolve(org, lead)
+        lead_type, lead_id = resolve(org, lead)
         if lead_type.name != LEAD.name:
             raise malformed_id("Lead", lead).as_exception()
-        contact_id = (
-            _resolve(org, contact)[1] if contact else _new_contact(org, connection, lead_id)
-        )
+        contact_id = resolve(org, contact)[1] if contact else _new_contact(org, connection, lead_id)
         if contact:
             _fill_empty(connection, lead_id, contact_id)
         _set(
@@ -151,7 +148,7 @@ def _fill_empty(connection: sqlite3.Connection, lead_id: str, contact_id: str) -
     )
 
 
-def _resolve(org: Org, given: str) -> tuple[ObjectType, str]:
+def resolve(org: Org, given: str) -> tuple[ObjectType, str]:
     """Return object and full Id of a record which exists, deleted or not."""
     record_id = to_18(given, "")
     object_type = org.schema.object_of_id(given)

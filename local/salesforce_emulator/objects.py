@@ -23,7 +23,8 @@ FieldType = Literal[
 class Field:
     """One field of an object, before field-level security. Compared by identity, for speed.
 
-    ``expression`` is the SQL of a computed field, which has no column of its own.
+    ``expression`` is the SQL of a computed field, which has no column of its own. ``mirrors`` is
+    the field of the person Contact which a field of a person account shows and writes.
     ``permissionable`` fields can be hidden or made read-only by field-level security.
     """
 
@@ -38,6 +39,7 @@ class Field:
     reference_to: tuple[str, ...] = ()
     relationship: str | None = None
     expression: str | None = None
+    mirrors: str | None = None
 
     @property
     def sql(self) -> str:
@@ -64,13 +66,28 @@ class ObjectType:
         return any(field.name == name for field in self.fields)
 
 
-def _system(name: str, kind: FieldType, label: str, length: int = 0, **extra: object) -> Field:
+def system_field(name: str, kind: FieldType, label: str, length: int = 0, **extra: object) -> Field:
+    """Return a field which Salesforce fills and nobody can restrict."""
     field = Field(name, kind, label, length, nillable=False, updateable=False, permissionable=False)
     return replace(field, **extra)  # type: ignore[arg-type]
 
 
 def _user(name: str, label: str, relationship: str) -> Field:
-    return _system(name, "reference", label, 18, reference_to=("User",), relationship=relationship)
+    return system_field(
+        name, "reference", label, 18, reference_to=("User",), relationship=relationship
+    )
+
+
+def _master(name: str) -> Field:
+    return system_field(
+        "MasterRecordId",
+        "reference",
+        "Master Record ID",
+        18,
+        nillable=True,
+        reference_to=(name,),
+        relationship="MasterRecord",
+    )
 
 
 def _required(name: str, kind: FieldType, label: str, length: int) -> Field:
@@ -78,15 +95,17 @@ def _required(name: str, kind: FieldType, label: str, length: int) -> Field:
 
 
 def _head(label: str) -> tuple[Field, ...]:
-    return _system("Id", "id", f"{label} ID", 18), _system("IsDeleted", "boolean", "Deleted")
+    return system_field("Id", "id", f"{label} ID", 18), system_field(
+        "IsDeleted", "boolean", "Deleted"
+    )
 
 
 _STAMPS = (
-    _system("CreatedDate", "datetime", "Created Date"),
+    system_field("CreatedDate", "datetime", "Created Date"),
     _user("CreatedById", "Created By ID", "CreatedBy"),
-    _system("LastModifiedDate", "datetime", "Last Modified Date"),
+    system_field("LastModifiedDate", "datetime", "Last Modified Date"),
     _user("LastModifiedById", "Last Modified By ID", "LastModifiedBy"),
-    _system("SystemModstamp", "datetime", "System Modstamp"),
+    system_field("SystemModstamp", "datetime", "System Modstamp"),
 )
 
 _OWNER = replace(_user("OwnerId", "Owner ID", "Owner"), updateable=True)
@@ -95,19 +114,11 @@ _OWNER = replace(_user("OwnerId", "Owner ID", "Owner"), updateable=True)
 def _person(master: str, name_sql: str) -> tuple[Field, ...]:
     """Return the fields which Contact and Lead share, labels and lengths as recorded."""
     return (
-        _system(
-            "MasterRecordId",
-            "reference",
-            "Master Record ID",
-            18,
-            nillable=True,
-            reference_to=(master,),
-            relationship="MasterRecord",
-        ),
+        _master(master),
         _required("LastName", "string", "Last Name", 80),
         Field("FirstName", "string", "First Name", 40, permissionable=False),
         Field("Salutation", "picklist", "Salutation", 40, permissionable=False),
-        _system("Name", "string", "Full Name", 121, expression=name_sql),
+        system_field("Name", "string", "Full Name", 121, expression=name_sql),
         Field("Title", "string", "Title", 128),
         Field("Phone", "phone", "Phone", 40),
         Field("Email", "email", "Email", 80),
@@ -148,9 +159,9 @@ LEAD = ObjectType(
         _required("Company", "string", "Company", 255),
         _required("Status", "picklist", "Status", 255),
         _OWNER,
-        _system("IsConverted", "boolean", "Converted"),
-        _system("ConvertedDate", "date", "Converted Date", nillable=True),
-        _system(
+        system_field("IsConverted", "boolean", "Converted"),
+        system_field("ConvertedDate", "date", "Converted Date", nillable=True),
+        system_field(
             "ConvertedContactId",
             "reference",
             "Converted Contact ID",
@@ -169,6 +180,7 @@ ACCOUNT = ObjectType(
     "Accounts",
     (
         *_head("Account"),
+        _master("Account"),
         _required("Name", "string", "Account Name", 255),
         Field("Phone", "phone", "Account Phone", 40),
         _OWNER,
@@ -181,13 +193,13 @@ USER = ObjectType(
     "005",
     "Users",
     (
-        _system("Id", "id", "User ID", 18),
+        system_field("Id", "id", "User ID", 18),
         _required("Username", "string", "Username", 80),
         _required("LastName", "string", "Last Name", 80),
         Field("FirstName", "string", "First Name", 40, permissionable=False),
-        _system("Name", "string", "Full Name", 121, expression=_FULL_NAME),
+        system_field("Name", "string", "Full Name", 121, expression=_FULL_NAME),
         _required("Email", "email", "Email", 128),
-        _system("IsActive", "boolean", "Active"),
+        system_field("IsActive", "boolean", "Active"),
         *_STAMPS,
     ),
     updateable=False,
@@ -198,11 +210,11 @@ ORGANIZATION = ObjectType(
     "00D",
     "Organizations",
     (
-        _system("Id", "id", "Organization ID", 18),
+        system_field("Id", "id", "Organization ID", 18),
         _required("Name", "string", "Name", 80),
-        _system("IsSandbox", "boolean", "Is Sandbox"),
-        _system("InstanceName", "string", "Instance Name", 5),
-        _system("OrganizationType", "picklist", "Edition", 40),
+        system_field("IsSandbox", "boolean", "Is Sandbox"),
+        system_field("InstanceName", "string", "Instance Name", 5),
+        system_field("OrganizationType", "picklist", "Edition", 40),
         *_STAMPS,
     ),
     updateable=False,
@@ -211,7 +223,7 @@ ORGANIZATION = ObjectType(
 
 def _history(parent: ObjectType) -> ObjectType:
     """Return the object with the field history of ``parent``; fields as documented."""
-    parent_id = _system(
+    parent_id = system_field(
         f"{parent.name}Id",
         "reference",
         f"{parent.name} ID",
@@ -223,10 +235,10 @@ def _history(parent: ObjectType) -> ObjectType:
         *_head("History"),
         parent_id,
         _user("CreatedById", "Created By ID", "CreatedBy"),
-        _system("CreatedDate", "datetime", "Created Date"),
-        _system("Field", "picklist", "Changed Field", 255),
-        _system("OldValue", "anyType", "Old Value", 255, nillable=True),
-        _system("NewValue", "anyType", "New Value", 255, nillable=True),
+        system_field("CreatedDate", "datetime", "Created Date"),
+        system_field("Field", "picklist", "Changed Field", 255),
+        system_field("OldValue", "anyType", "Old Value", 255, nillable=True),
+        system_field("NewValue", "anyType", "New Value", 255, nillable=True),
     )
     name = f"{parent.name}History"
     return ObjectType(name, HISTORY_PREFIX, name, fields, updateable=False, history_of=parent.name)

@@ -23,6 +23,9 @@ _LOOKUP = 1_000
 
 DELETED = RowError("ENTITY_IS_DELETED", "entity is deleted")  # [recorded]
 UNKNOWN = RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")  # [captured]
+
+_State = tuple[int, int, object]  # IsDeleted, IsConverted, what makes a person account
+
 CONVERTED = RowError(
     "CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead"
 )  # [captured]
@@ -81,6 +84,8 @@ class Saver:
         self._object_type = object_type
         self._rules = rules
         self._converts = object_type.has("IsConverted")
+        person = {"Contact": "IsPersonAccount", "Account": "PersonContactId"}.get(object_type.name)
+        self._person = person if person and object_type.has(person) else None
 
     def update(
         self, connection: sqlite3.Connection, changes: Sequence[Change]
@@ -95,42 +100,50 @@ class Saver:
         stamp = to_stored(now())
         results: list[RowError | None] = []
         updates: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
+        people: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
         for change, full_id in zip(changes, full_ids, strict=True):
             try:
                 columns = self._columns(change, full_id, states) | by_rule
             except RefusedValueError as refusal:
                 results.append(refusal.error)
                 continue
-            row = (*columns.values(), stamp, stamp, self._rules.user_id, full_id)
+            stamps = (stamp, stamp, self._rules.user_id)
+            if mirrored := self._take_mirrored(change.values, columns):
+                (*_, contact_id) = states[full_id]  # type: ignore[index]
+                row = (*mirrored.values(), *stamps, contact_id)
+                people.setdefault(tuple(mirrored), []).append(row)
+            row = (*columns.values(), *stamps, full_id)
             updates.setdefault(tuple(columns), []).append(row)
             results.append(None)
-        self._write(connection, updates)
+        self._write(connection, self._object_type.name, updates)
+        self._write(connection, "Contact", people)
         return results
 
-    def _states(
-        self, connection: sqlite3.Connection, ids: Iterable[str]
-    ) -> dict[str, tuple[int, int]]:
-        """Return (IsDeleted, IsConverted) of the records which exist."""
+    def _states(self, connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, _State]:
+        """Return the states of the records which exist."""
         converted = '"IsConverted"' if self._converts else "0"
+        person = f'"{self._person}"' if self._person else "null"
         wanted = list(ids)
-        states: dict[str, tuple[int, int]] = {}
+        states: dict[str, _State] = {}
         for start in range(0, len(wanted), _LOOKUP):
             some = wanted[start : start + _LOOKUP]
             rows = connection.execute(
-                f'select "Id", "IsDeleted", {converted} from "{self._object_type.name}"'  # noqa: S608
+                f'select "Id", "IsDeleted", {converted}, {person} from "{self._object_type.name}"'  # noqa: S608
                 f' where "Id" in ({", ".join("?" * len(some))})',
                 some,
             )
-            states.update((record_id, (gone, done)) for record_id, gone, done in rows)
+            states.update((record_id, (gone, done, who)) for record_id, gone, done, who in rows)
         return states
 
     def _columns(
-        self, change: Change, full_id: str | None, states: Mapping[str, tuple[int, int]]
+        self, change: Change, full_id: str | None, states: Mapping[str, _State]
     ) -> dict[str, object]:
         if full_id is None:
             raise RefusedValueError(malformed_id(self._rules.label, change.record_id))
         refusal = self._rules.fault(full_id) or _refused_state(states.get(full_id))
         refusal = refusal or self._refused_fields(change.values)
+        if refusal is None and self._person:
+            refusal = self._refused_person(change.values, is_person=bool(states[full_id][2]))
         if refusal:
             raise RefusedValueError(refusal)
         return {field.name: to_column(field, value) for field, value in change.values.items()}
@@ -153,24 +166,56 @@ class Saver:
             names,
         )  # [captured]
 
+    def _refused_person(self, fields: Iterable[Field], *, is_person: bool) -> RowError | None:
+        """Refuse what belongs to the other half of a person account, or has no other half.
+
+        The wording is captured from AccountId of a person's Contact and from Name of a person's
+        Account. That every field of a person's Contact is refused is [assumed], the worst case
+        for a client: documented is the refusal of one field, RecordTypeId, and as
+        INSUFFICIENT_ACCESS_OR_READONLY. People change either half in the user interface.
+        """
+        if self._object_type.name == "Contact":
+            wrong = list(fields) if is_person and self._rules.obeys_security else []
+        elif is_person:
+            wrong = [field for field in fields if field.name == "Name"]
+        else:
+            wrong = [field for field in fields if field.mirrors]
+        if not wrong:
+            return None
+        names = tuple(field.name for field in wrong)
+        return RowError(
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            f"Account: bad field names on insert/update call: {', '.join(names)}",
+            names,
+        )
+
+    def _take_mirrored(
+        self, fields: Iterable[Field], columns: dict[str, object]
+    ) -> dict[str, object]:
+        """Move the values of the person's Contact out of ``columns``."""
+        if self._object_type.name != "Account":
+            return {}
+        return {field.mirrors: columns.pop(field.name) for field in fields if field.mirrors}
+
     def _write(
         self,
         connection: sqlite3.Connection,
+        table: str,
         updates: Mapping[tuple[str, ...], list[tuple[object, ...]]],
     ) -> None:
         for columns, rows in updates.items():
             names = (*columns, "LastModifiedDate", "SystemModstamp", "LastModifiedById")
             settings = ", ".join(f'"{name}" = ?' for name in names)
             connection.executemany(
-                f'update "{self._object_type.name}" set {settings} where "Id" = ?',  # noqa: S608
+                f'update "{table}" set {settings} where "Id" = ?',  # noqa: S608
                 rows,
             )
 
 
-def _refused_state(state: tuple[int, int] | None) -> RowError | None:
+def _refused_state(state: _State | None) -> RowError | None:
     if state is None:
         return UNKNOWN
-    is_deleted, is_converted = state
+    is_deleted, is_converted, _ = state
     if is_deleted:
         return DELETED
     return CONVERTED if is_converted else None

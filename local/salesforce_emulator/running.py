@@ -101,8 +101,8 @@ class RunningEmulator:
         return found
 
     def record(self, record_id: str) -> dict[str, Any]:
-        """Return one Contact or Lead."""
-        sobject = "Lead" if record_id.startswith("00Q") else "Contact"
+        """Return one Contact, Lead or Account."""
+        sobject = {"00Q": "Lead", "001": "Account"}.get(record_id[:3], "Contact")
         return next(each for each in self.records(sobject) if each["Id"] == record_id)
 
     def edit(self, record_id: str, user: str = "human", **fields: object) -> None:
@@ -137,6 +137,14 @@ class RunningEmulator:
         """Start or end the history of a field of Contact or Lead; rows stay."""
         document = {"object": sobject, "field": field, "tracked": tracked}
         self.control("POST", "history", document)
+
+    def enable_person_accounts(self) -> None:
+        """Switch person accounts on; only ``reset`` takes them away."""
+        self.control("POST", "person-accounts", {})
+
+    def make_person_account(self, contact: str) -> str:
+        """Turn a Contact into a person account; returns the Account's Id."""
+        return str(self.control("POST", "person-account", {"contact": contact})["account"])
 
     def convert_lead(self, lead: str, contact: str | None = None) -> str:
         """Convert a Lead; returns the Contact's Id."""

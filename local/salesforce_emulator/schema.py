@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from local.salesforce_emulator import person_fields
 from local.salesforce_emulator.database import column_sql
 from local.salesforce_emulator.errors import not_found
 from local.salesforce_emulator.objects import STANDARD_OBJECTS, Field, ObjectType
@@ -36,6 +37,7 @@ class Schema:
         self._objects: dict[str, ObjectType] = {}
         self._access: dict[tuple[str, str], FieldAccess] = {}
         self._hidden: set[str] = set()
+        self._has_person_accounts = False
         self.load()
 
     def load(self) -> None:
@@ -45,9 +47,27 @@ class Schema:
         connection = self._database.read()
         for name, field, label in connection.execute("select * from custom_field"):
             self._add(self.any_object(name), _checkbox(field, label))
+        features = connection.execute("select name from feature").fetchall()
+        self._has_person_accounts = (person_fields.FEATURE,) in features
+        self._add_person_fields()
         for name, field, *grants in connection.execute("select * from field_access"):
             self._access[name, field] = FieldAccess(*map(bool, grants))
         self._hidden = {name for (name,) in connection.execute("select * from hidden_object")}
+
+    def _add_person_fields(self) -> None:
+        if not self._has_person_accounts:
+            return
+        contact = self.any_object("Contact")
+        if not contact.has(person_fields.IS_PERSON.name):
+            self._add(contact, person_fields.IS_PERSON)
+            contact = self.any_object("Contact")
+        account = self.any_object("Account")
+        self._objects["account"] = person_fields.person_account(account, contact)
+
+    @property
+    def has_person_accounts(self) -> bool:
+        """Whether the org has person accounts."""
+        return self._has_person_accounts
 
     def _add(self, object_type: ObjectType, field: Field) -> None:
         extended = replace(object_type, fields=(*object_type.fields, field))
@@ -116,8 +136,17 @@ class Schema:
         return f'"Field" not in ({names})' if hidden else None
 
     def access(self, object_type: ObjectType, field: Field) -> FieldAccess:
-        """Return what the integration user may do with the field."""
+        """Return what the integration user may do with the field.
+
+        A field of a person account follows the field-level security of the Contact's field
+        [captured]; a grant of its own restricts it further [assumed].
+        """
         granted = self._access.get((object_type.name, field.name), FieldAccess(True, True))
+        if field.mirrors is not None:
+            contact = self.any_object("Contact")
+            mirrored = self.access(contact, self.any_field(contact, field.mirrors))
+            readable = granted.readable and mirrored.readable
+            return FieldAccess(readable, readable and granted.updateable and mirrored.updateable)
         natural = object_type.updateable and field.updateable and field.expression is None
         return FieldAccess(granted.readable, granted.readable and granted.updateable and natural)
 
@@ -178,7 +207,8 @@ class Schema:
             connection.execute(
                 "insert into custom_field values (?, ?, ?)", (object_type.name, name, label)
             )
-        self._add(object_type, field)
+        self._add(self.any_object(object_type.name), field)
+        self._add_person_fields()
 
 
 def _checkbox(name: str, label: str) -> Field:
