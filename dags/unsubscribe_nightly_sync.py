@@ -3,9 +3,9 @@
 **extract → merge → load → verify → close → report**
 
 1. `preflight` takes the lease (one night at a time) and checks what can be read and written.
-2. `extract` stages the store's opt-outs and the opt-out field of every Contact and Lead.
-3. `merge` compares everything with everything and decides each link by the conflict rules.
-4. `load` writes the opt-outs: first the store, then Salesforce.
+2. `extract` stages the store's opt-outs and the opt-out fields of every Contact and Lead.
+3. `merge` compares everything with everything and decides each group by the conflict rules.
+4. `load` writes the opt-outs, first the store, then Salesforce; last what evidence clears.
 5. `verify` reads back what was written; `close` moves the bases; `report` decides the colour.
 
 Every night is a full comparison, so a missed night needs nothing: the next one covers it.
@@ -74,10 +74,11 @@ def unsubscribe_nightly_sync():
 
     @task_group
     def load():
-        """Write the opt-outs, the store first."""
+        """Write the opt-outs, the store first; then what evidence clears."""
         store = step(task_id="store")(night.load_store)(SYNC_RUN_ID)
         salesforce = step(task_id="salesforce")(night.load_salesforce)(SYNC_RUN_ID)
-        store >> salesforce
+        clears = step(task_id="clears")(night.load_clears)(SYNC_RUN_ID)
+        store >> salesforce >> clears
 
     (
         preflight()

@@ -73,22 +73,43 @@ def merge(sync_run_id: int) -> Counts:
     """Decide every link and record what changes, with its inputs and its reason."""
     from include.sync import nightly
 
-    return nightly.merge(connections.store(), connections.staging(), sync_run_id, clock=utc_now)
+    return nightly.merge(
+        connections.store(),
+        connections.salesforce(),
+        connections.staging(),
+        sync_run_id,
+        clock=utc_now,
+    )
 
 
 def load_store(sync_run_id: int) -> Counts:
     """Record an unsubscribe for everyone who is opted out in Salesforce only."""
     from include.sync import nightly
 
-    return nightly.load_store(connections.store(), sync_run_id, clock=utc_now)
+    return nightly.load_store(
+        connections.store(), connections.staging(), sync_run_id, clock=utc_now
+    )
 
 
 def load_salesforce(sync_run_id: int) -> Counts:
-    """Set the opt-out field of every record whose person is opted out in the store only."""
+    """Set the opt-out fields of every record whose group is opted out."""
     from include.sync import nightly
 
     return nightly.load_salesforce(
         connections.store(), connections.salesforce(), sync_run_id, clock=utc_now
+    )
+
+
+def load_clears(sync_run_id: int) -> Counts:
+    """Clear whom accepted evidence allows to be mailed again, one record at a time."""
+    from include.sync import nightly
+
+    return nightly.load_clears(
+        connections.store(),
+        connections.salesforce(),
+        connections.staging(),
+        sync_run_id,
+        clock=utc_now,
     )
 
 

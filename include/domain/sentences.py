@@ -216,6 +216,11 @@ _JUDGED: Final = {
 }
 
 
+HELD: Final = (
+    "Held: so many clears at once wait for a person, who is asked in Airflow (Required Actions)."
+)
+
+
 def explain(decisions: pd.DataFrame) -> pd.Series:
     """Return one sentence per decision (one row per link, columns as in `merge_audit`)."""
     side = _sides(decisions)

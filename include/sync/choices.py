@@ -36,7 +36,7 @@ def require_unchanged(conn: Connection, run: Run) -> None:
 
 def _meaning(chosen: Settings) -> tuple[object, ...]:
     return (
-        chosen.opt_out_field,
+        chosen.opt_out_fields,
         chosen.conflict_rule,
         frozenset(chosen.synced_scopes),
         chosen.bounces_sync,

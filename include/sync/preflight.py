@@ -5,14 +5,14 @@ makes every step useless; a field hidden on one object costs that object, not th
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from include.audit import attempts, runs, settings
+from include.audit import attempts, links, runs, settings
 from include.audit.runs import Run
 from include.domain.errors import OptOutSyncError, PermanentSyncError, TransientSyncError
 from include.domain.values import SalesforceObject
@@ -43,11 +43,13 @@ class Trigger:
         airflow_run_id: names the run in Airflow; a repeated run is the next attempt.
         interval: the data interval that names the night; None for a run started by hand.
         plan_only: decide and explain, write nothing.
+        kind: of the run: `night`, or `held_clears`.
     """
 
     airflow_run_id: str
     interval: tuple[datetime, datetime] | None
     plan_only: bool
+    kind: str = "night"
 
 
 def preflight(
@@ -88,8 +90,9 @@ def preflight(
         announce(skipped)
         log.warning("Nothing is synced: %s", reason)
         return None
-    run = runs.open_night(
+    run = runs.open_run(
         engine,
+        kind=trigger.kind,
         airflow_run_id=trigger.airflow_run_id,
         interval=trigger.interval,
         plan_only=trigger.plan_only,
@@ -116,11 +119,41 @@ def require_known(parameters: Collection[str]) -> None:
         )
 
 
-def access_of(engine: Engine, sync_run_id: int) -> dict[SalesforceObject, FieldAccess]:
-    """Return what preflight found readable and updateable, by object."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What preflight found that can be read and written.
+
+    Attributes:
+        fields: by opt-out field and object. Beside the fields of the mode there are those that an
+            earlier mode set, so that evidence can clear them, too.
+        person_accounts: whether the org has them.
+    """
+
+    fields: Mapping[str, Mapping[SalesforceObject, FieldAccess]]
+    person_accounts: bool
+
+    def readable(self, fields: Collection[str]) -> dict[str, tuple[SalesforceObject, ...]]:
+        """Return by field the objects on which it can be read."""
+        return {
+            field: tuple(obj for obj, found in objects.items() if found.readable)
+            for field, objects in self.fields.items()
+            if field in fields
+        }
+
+    def fields_of(self, obj: SalesforceObject) -> list[str]:
+        """Return the fields that can be read on an object."""
+        return [field for field, objects in self.fields.items() if objects[obj].readable]
+
+
+def access_of(engine: Engine, sync_run_id: int) -> Access:
+    """Return what preflight found readable and updateable."""
     counts = attempts.step_counts(engine, sync_run_id, runs.PREFLIGHT) or {}
     found: dict[str, Any] = counts["access"]
-    return {SalesforceObject(obj): FieldAccess(**access) for obj, access in found.items()}
+    fields = {
+        field: {SalesforceObject(obj): FieldAccess(**access) for obj, access in objects.items()}
+        for field, objects in found.items()
+    }
+    return Access(fields, counts["person_accounts"])
 
 
 def _switched_off(engine: Engine) -> str | None:
@@ -136,12 +169,20 @@ def _switched_off(engine: Engine) -> str | None:
 def _check(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> int:
     run = runs.bind_org(engine, run, client.organization_id(), now=clock())
     remaining = _check_budget(client, run.settings.settings.api_reserve)
-    field = run.settings.settings.opt_out_field
-    access = {obj: client.field_access(obj, field) for obj in SalesforceObject}
-    for obj, found in access.items():
-        _tell(obj, field, found)
+    chosen = run.settings.settings.opt_out_fields
+    access = {
+        field: {obj: client.field_access(obj, field) for obj in SalesforceObject}
+        for field in _fields_of_interest(engine, run, chosen)
+    }
+    for field in chosen:
+        for obj, found in access[field].items():
+            _tell(obj, field, found)
     counts = {
-        "access": {obj.value: asdict(found) for obj, found in access.items()},
+        "access": {
+            field: {obj.value: asdict(found) for obj, found in objects.items()}
+            for field, objects in access.items()
+        },
+        "person_accounts": client.has_person_accounts(),
         "api_requests_remaining": remaining,
     }
     with transaction(engine) as conn:
@@ -150,6 +191,13 @@ def _check(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> 
         runs.mark_extraction_started(conn, run, now=now)
         runs.finish_step(conn, run, counts, now=now)
     return run.id
+
+
+def _fields_of_interest(engine: Engine, run: Run, chosen: Sequence[str]) -> list[str]:
+    """Add the fields that an earlier mode opted people out in."""
+    with transaction(engine) as conn:
+        earlier = links.opted_out_fields(conn, run.org)
+    return [*chosen, *(field for field in earlier if field not in chosen)]
 
 
 def _check_budget(client: SalesforceClient, reserve: int) -> int:

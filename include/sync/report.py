@@ -10,18 +10,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from include.audit import attempts, runs, summary, writes
+from include.audit import attempts, orgs, runs, summary, writes
 from include.audit.runs import Run
+from include.domain import brakes
+from include.domain.conflicts import CROWDED_ABOVE, Code
 from include.domain.errors import PermanentSyncError
 from include.store.database import transaction
 from include.sync.clock import Clock
+from include.sync.nightly.merge import limits_of
 from include.sync.preflight import access_of
 
 log = logging.getLogger(__name__)
-
-# Records lost in one night beyond both of these make it red.
-LOST_RECORDS = 5
-LOST_FRACTION = 0.02
 
 _PLANNED = "Plan only, nothing was written. Planned: "
 
@@ -61,7 +60,12 @@ def report(engine: Engine, attempt: int | None, *, clock: Clock) -> str:
         failures = _failure_problems(conn, run)
     merged = attempts.step_counts(engine, run.id, "merge") or {}
     sentence = (_PLANNED if run.plan_only else "") + sentence + _unreachable(merged)
-    problems = [*_field_problems(engine, run), *_visibility_problems(merged), *failures]
+    problems = [
+        *_field_problems(engine, run),
+        *_unusual(engine, run, merged),
+        *_waiting(engine, run, merged),
+        *failures,
+    ]
     log.info("%s", sentence)
     runs.note(engine, run.id, " ".join(problems) or None)
     if problems:
@@ -79,19 +83,19 @@ def _give_up(engine: Engine, run: Run, clock: Clock) -> str:
 
 
 def _field_problems(engine: Engine, run: Run) -> list[str]:
-    field = run.settings.settings.opt_out_field
-    problems = []
-    for obj, access in access_of(engine, run.id).items():
-        if not access.readable:
-            problems.append(
-                f"{field} of {obj} cannot be read, so no {obj} was synced: install the field, or "
-                "give the integration user read and edit access to it (field-level security)."
-            )
-        elif not access.updateable:
-            problems.append(
-                f"{field} of {obj} cannot be written: give the integration user edit access to it "
-                "(field-level security)."
-            )
+    access, problems = access_of(engine, run.id), []
+    for field in run.settings.settings.opt_out_fields:
+        for obj, found in access.fields[field].items():
+            if not found.readable:
+                problems.append(
+                    f"{field} of {obj} cannot be read, so it was not synced: install the field, or "
+                    "give the integration user read and edit access to it (field-level security)."
+                )
+            elif not found.updateable:
+                problems.append(
+                    f"{field} of {obj} cannot be written: give the integration user edit access to "
+                    "it (field-level security)."
+                )
     return problems
 
 
@@ -105,14 +109,49 @@ def _unreachable(merged: Mapping[str, Any]) -> str:
     )
 
 
-def _visibility_problems(merged: Mapping[str, Any]) -> list[str]:
-    """Salesforce says nothing when it hides records: many lost at once are a lost permission."""
-    return [
-        f"{lost:,} of {known:,} linked {obj} records were not returned any more: if nobody deleted "
-        "them, give the integration user View All on this object again."
-        for obj, (lost, known) in merged.get("lost", {}).items()
-        if lost > max(LOST_RECORDS, LOST_FRACTION * known)
-    ]
+def _unusual(engine: Engine, run: Run, merged: Mapping[str, Any]) -> list[str]:
+    """Tell of what no night should look like, although nothing waits for it."""
+    alerts = brakes.alerts(
+        opt_outs=merged.get("opt_outs", 0),
+        links=merged.get("known_links", 0),
+        opted_out=merged.get("opted_out", {}),
+        opted_out_before=attempts.last_opted_out(engine, run.id),
+        lost=merged.get("lost", {}),
+        limits=limits_of(run.settings.settings),
+    )
+    crowded = merged.get("crowded", [])
+    if crowded:
+        alerts.append(
+            f"{len(crowded):,} Salesforce records have more than {CROWDED_ABOVE} persons each, "
+            f"{crowded[0]} among them: one opt-out stops them all. Give each person a record."
+        )
+    return alerts
+
+
+def _waiting(engine: Engine, run: Run, merged: Mapping[str, Any]) -> list[str]:
+    """Tell of what waits for a person."""
+    problems = []
+    if merged.get("held"):
+        problems.append(
+            f"{merged['held']:,} clears wait for a person: answer the question of DAG "
+            "unsubscribe_held_clears (Browse, Required Actions)."
+        )
+    with transaction(engine) as conn:
+        is_confirmed = orgs.is_confirmed(conn, run.org)
+    if not is_confirmed and not run.plan_only:
+        problems.append(
+            f"Salesforce org {run.org} is not confirmed, so it was only planned: look at "
+            "opt_out_sync.merge_audit, then run: python -m include.cli org confirm "
+            f"{run.org} --by NAME --note WHY."
+        )
+    contested = merged.get("links", {}).get(Code.TUG_OF_WAR.value, 0)
+    if contested:
+        problems.append(
+            f"{contested:,} records are opted in again every night by something in Salesforce: "
+            "they are not written any more. Find the automation, then release each person: "
+            "python -m include.cli release PERSON --by NAME --note WHY."
+        )
+    return problems
 
 
 def _failure_problems(conn: Connection, run: Run) -> list[str]:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
 from include.domain.errors import PermanentSyncError
+from include.store.bulk import write_parquet
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,12 @@ class Stage:
         """Declare the file `name` complete with so many rows. Repeating overwrites."""
         manifest = {"rows": rows, "completed_at": at.isoformat()}
         self._manifest(name).write_text(json.dumps(manifest))
+
+    def write(self, name: str, frame: pd.DataFrame, at: datetime) -> None:
+        """Write a frame whole, with its manifest. Repeating overwrites."""
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        write_parquet(iter(table.to_batches()), table.schema, self.prepare(name))
+        self.complete(name, len(frame), at)
 
     def read(self, name: str) -> pd.DataFrame:
         """Read a complete file as an Arrow-backed frame.

@@ -5,6 +5,7 @@ nothing; a step that was killed starts again. What a step writes to the database
 finished are committed together, under a fence: an attempt that was superseded writes nothing.
 """
 
+from include.sync.nightly.clears import load_clears
 from include.sync.nightly.close import close
 from include.sync.nightly.extract import extract_records, extract_store
 from include.sync.nightly.load import load_salesforce, load_store
@@ -15,6 +16,7 @@ __all__ = [
     "close",
     "extract_records",
     "extract_store",
+    "load_clears",
     "load_salesforce",
     "load_store",
     "merge",

@@ -50,4 +50,5 @@ def _move_bases(conn: Connection, run: Run, now: datetime) -> int:
         raise OpenWritesError(
             f"{unverified} writes were not read back: clear verify of this run, then close it again"
         )
+    links.count_flips(conn, run)
     return links.move_bases(conn, run, now=now)

@@ -1,69 +1,167 @@
 """Decide every link, and record each decision with its inputs and its reason."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 from sqlalchemy import Connection, Engine
 from upath import UPath
 
-from include.audit import decisions, links, runs
+from include.audit import decisions, held, judgements, links, runs, writes
 from include.audit.runs import Run
-from include.domain import frames, sentences
-from include.domain.conflicts import Code, ConflictRule
+from include.audit.settings import Settings
+from include.domain import brakes, sentences
+from include.domain.brakes import Limits
+from include.domain.conflicts import Code, Judgement, Verdict
+from include.domain.frames import Extract
 from include.domain.merge import MergeResult
 from include.domain.merge import merge as decide
-from include.domain.values import SalesforceObject
+from include.domain.values import Outcome, Side
+from include.salesforce.client import SalesforceClient
 from include.store.database import transaction
 from include.sync.clock import Clock
-from include.sync.nightly.steps import PEOPLE, Counts, stage_of
-from include.sync.preflight import access_of
+from include.sync.nightly import inputs
+from include.sync.nightly.steps import Counts, columns_of, require_same_org, stage_of
+from include.sync.preflight import Access, access_of
 from include.sync.staging import Stage
 
 log = logging.getLogger(__name__)
 
+DAY = timedelta(hours=24)
+RELINKS = "relinks"
+RETIRED = "retired"
+ACCEPTED = "accepted"
 
-def merge(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> Counts:
+
+def merge(
+    engine: Engine, client: SalesforceClient, staging: UPath, sync_run_id: int, *, clock: Clock
+) -> Counts:
     """Decide every link and record what changes, each decision with its inputs and its reason."""
     run = runs.enter(engine, sync_run_id, "merge", now=clock())
     if run.finished is not None:
         return run.finished
-    result = _decide(engine, staging, run)
+    require_same_org(client, run)
+    stage, access = stage_of(staging, run), access_of(engine, run.id)
+    extract = inputs.gather(engine, client, stage, run, access, clock())
+    result = decide_for(run, access, extract)
+    _stage_results(stage, result, clock())
+    counts = record(engine, run, result, clock, may_hold=True)
+    log.info("Decided %d of %d links", len(result.decisions), sum(result.counts.values()))
+    return counts
+
+
+def decide_for(run: Run, access: Access, extract: Extract) -> MergeResult:
+    """Merge an extract under the settings of a run."""
+    chosen = inputs.choices_of(run.settings.settings)
+    readable = access.readable(chosen.fields)
+    return decide(extract, chosen, readable=readable, read_at=inputs.read_at(run))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what of the settings is normal."""
+    return Limits(
+        held_minimum=settings.held_clears_minimum,
+        held_fraction=settings.held_clears_fraction,
+        writes_minimum=settings.alert_writes_minimum,
+        writes_fraction=settings.alert_writes_fraction,
+        drop_fraction=settings.alert_drop_fraction,
+        hidden_fraction=settings.alert_hidden_fraction,
+    )
+
+
+def record(
+    engine: Engine, run: Run, result: MergeResult, clock: Clock, *, may_hold: bool
+) -> Counts:
+    """Record what was decided, in one transaction.
+
+    Args:
+        engine: the store.
+        run: in its step.
+        result: of the merge.
+        clock: tells the time.
+        may_hold: false once a person has approved the clears.
+    """
     with transaction(engine) as conn:
         now = clock()
         runs.guard(conn, run, now=now)
+        known = links.count_links(conn, run.org)
         decisions.record_decisions(conn, run, result.decisions, now=now)
         news = _record_observations(conn, run, result, now)
-        decisions.record_decisions(conn, run, _unlinked_decisions(news), now=now)
+        decisions.record_decisions(conn, run, _unlinked_decisions(run, news), now=now)
+        clears = _clears(result.decisions)
+        is_held = may_hold and _is_held(conn, run, len(clears), known, now)
+        if not run.plan_only:
+            _record_judgements(conn, run, result.judgements, is_held=is_held, now=now)
+            if is_held:
+                _hold(conn, run, clears, now)
         counts = {
             "links": result.counts,
             "decisions": len(result.decisions) + len(news),
             "unlinked": len(result.unlinked),
             "lost": result.lost,
+            "opted_out": result.opted_out,
+            "known_links": known,
+            "opt_outs": _opt_outs(result.decisions),
+            "held": len(clears) if is_held else 0,
+            "crowded": result.crowded,
         }
         runs.finish_step(conn, run, counts, now=now)
-    log.info("Decided %d of %d links", len(result.decisions), sum(result.counts.values()))
     return counts
 
 
-def _decide(engine: Engine, staging: UPath, run: Run) -> MergeResult:
-    stage, field = stage_of(staging, run), run.settings.settings.opt_out_field
-    access = access_of(engine, run.id)
-    readable = [obj for obj, found in access.items() if found.readable]
-    return decide(
-        frames.People.validate(stage.read(PEOPLE)),
-        _read_records(stage, readable),
-        frames.Links.validate(links.read_links(engine, run.org, field)),
-        readable=readable,
-        field=field,
-    )
+def _stage_results(stage: Stage, result: MergeResult, now: datetime) -> None:
+    """Keep for the load what is no decision about one link."""
+    accepted = result.judgements["verdict"] == Verdict.ACCEPTED.value
+    stage.write(RELINKS, result.relinks, now)
+    stage.write(RETIRED, result.retired, now)
+    stage.write(ACCEPTED, result.judgements[accepted], now)
 
 
-def _read_records(stage: Stage, readable: list[SalesforceObject]) -> pd.DataFrame:
-    staged = [stage.read(obj) for obj in readable]
-    if not staged:
-        return frames.empty(frames.Records)
-    return frames.Records.validate(pd.concat(staged, ignore_index=True))
+def _clears(decided: pd.DataFrame) -> pd.DataFrame:
+    """Return the decisions that clear something on some side."""
+    opted_in = (decided["target_store"] == False) | (decided["target_salesforce"] == False)  # noqa: E712
+    return decided[opted_in.fillna(False).astype(bool)]
+
+
+def _opt_outs(decided: pd.DataFrame) -> int:
+    store, salesforce = decided["target_store"], decided["target_salesforce"]
+    return int(store.fillna(False).sum()) + int(salesforce.fillna(False).sum())
+
+
+def _is_held(conn: Connection, run: Run, planned: int, known: int, now: datetime) -> bool:
+    recent = writes.recent_clears(conn, run.org, now - DAY)
+    return brakes.must_hold(planned, recent, known, limits_of(run.settings.settings))
+
+
+def _hold(conn: Connection, run: Run, clears: pd.DataFrame, now: datetime) -> None:
+    """Give every clear the outcome `held`: the night closes, a person is asked after it."""
+    held.hold(conn, run, clears, now=now)
+    for side, target in ((Side.STORE, "target_store"), (Side.SALESFORCE, "target_salesforce")):
+        rows = clears[clears[target].notna()]
+        outcomes = rows.assign(
+            side=side.value,
+            target=rows[target],
+            outcome=Outcome.HELD.value,
+            code=Judgement.HELD.value,
+            fix="A person is asked after the night: DAG unsubscribe_held_clears.",
+        )
+        writes.record_outcomes(conn, run, columns_of(outcomes), now=now)
+
+
+def _record_judgements(
+    conn: Connection, run: Run, judged: pd.DataFrame, *, is_held: bool, now: datetime
+) -> None:
+    """Record what was refused or has to wait; what is accepted is recorded when it is cleared."""
+    accepted = judged["verdict"] == Verdict.ACCEPTED.value
+    rows = judged[~accepted]
+    if is_held:
+        waiting = judged[accepted].assign(
+            verdict=Verdict.HELD.value,
+            code=Judgement.HELD.value,
+            reason=sentences.HELD,
+        )
+        rows = pd.concat([rows, waiting], ignore_index=True)
+    judgements.record_judgements(conn, run, rows, now=now)
 
 
 def _record_observations(
@@ -75,7 +173,7 @@ def _record_observations(
     """
     with conn.begin_nested() as savepoint:
         links.record_visibility(conn, run, result.visibility, now=now)
-        is_complete = Code.UNREADABLE_FIELD not in result.counts
+        is_complete = Code.UNREADABLE_FIELD not in result.counts and run.kind == "night"
         news = decisions.record_unlinked(
             conn, run, result.unlinked, now=now, is_complete=is_complete
         )
@@ -84,11 +182,11 @@ def _record_observations(
     return news[~news["person_id"].isin(result.decisions["person_id"])]
 
 
-def _unlinked_decisions(unlinked: pd.DataFrame) -> pd.DataFrame:
+def _unlinked_decisions(run: Run, unlinked: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "person_id": unlinked["person_id"],
-            "rule": ConflictRule.OPT_OUT_WINS.value,
+            "rule": run.settings.settings.conflict_rule,
             "code": unlinked["code"],
             "reason": sentences.explain_unlinked(unlinked["code"]),
         }

@@ -16,8 +16,6 @@ from include.sync.staging import Stage
 
 Counts = dict[str, Any]
 
-PEOPLE = "people"
-
 
 def stage_of(staging: UPath, run: Run) -> Stage:
     """Return the staged files of this run."""

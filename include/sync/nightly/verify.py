@@ -18,13 +18,19 @@ def verify(engine: Engine, client: SalesforceClient, sync_run_id: int, *, clock:
     if run.finished is not None:
         return run.finished
     require_same_org(client, run)
+    chosen = run.settings.settings
     with transaction(engine) as conn:
         in_store = writes.applied(conn, run, Side.STORE)
-        states = people.read_states(conn, in_store["person_id"].tolist())
+        states = people.read_states(
+            conn,
+            in_store["person_id"].tolist(),
+            scopes=chosen.synced_scopes,
+            with_bounces=chosen.bounces_sync,
+        )
         in_salesforce = writes.applied(conn, run, Side.SALESFORCE)
     seen = [
-        _seen(in_store, states, "person_id", Side.STORE),
-        *_seen_in_salesforce(client, run.settings.settings.opt_out_field, in_salesforce),
+        _seen(in_store, states.drop_duplicates("person_id"), "person_id", Side.STORE),
+        *_seen_in_salesforce(client, in_salesforce),
     ]
     outcomes = pd.concat(seen, ignore_index=True)
     with transaction(engine) as conn:
@@ -36,14 +42,15 @@ def verify(engine: Engine, client: SalesforceClient, sync_run_id: int, *, clock:
     return counts
 
 
-def _seen_in_salesforce(
-    client: SalesforceClient, field: str, written: pd.DataFrame
-) -> list[pd.DataFrame]:
+def _seen_in_salesforce(client: SalesforceClient, written: pd.DataFrame) -> list[pd.DataFrame]:
     seen = []
     for obj in SalesforceObject:
-        rows = written[written["object"] == obj.value]
-        if not rows.empty:
-            flags = client.read_flags(obj, field, rows["record_id"].drop_duplicates().tolist())
+        of_object = written[written["object"] == obj.value]
+        for field, rows in of_object.groupby("field"):
+            flags = client.read_flags(
+                obj, [str(field)], rows["record_id"].drop_duplicates().tolist()
+            )
+            flags = flags.rename(columns={str(field): "is_opted_out"})
             seen.append(_seen(rows, flags, "record_id", Side.SALESFORCE))
     return seen
 

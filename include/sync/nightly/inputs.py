@@ -1,0 +1,172 @@
+"""What a merge decides by: gathered once, staged, so that it can be explained later."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from include.audit import judgements, links, writes
+from include.audit.runs import Run
+from include.audit.settings import Settings
+from include.domain import frames
+from include.domain.conflicts import Choices, ConflictRule
+from include.domain.frames import BOOLEAN, Extract
+from include.domain.merge import records_in_question
+from include.domain.values import SalesforceObject
+from include.salesforce.client import SalesforceClient
+from include.sync.preflight import Access
+from include.sync.staging import Stage
+
+PEOPLE: Final = "people"
+OPT_OUTS: Final = "opt_outs"
+RESUBSCRIBES: Final = "resubscribes"
+LINKS: Final = "links"
+TIMES: Final = "times"
+UNJUDGED: Final = "unjudged"
+
+
+def choices_of(settings: Settings) -> Choices:
+    """Return what of the settings a merge depends on."""
+    return Choices(
+        fields=settings.opt_out_fields,
+        rule=ConflictRule(settings.conflict_rule),
+        scopes=tuple(settings.synced_scopes),
+        bounces=settings.bounces_sync,
+        clock_skew=timedelta(seconds=settings.clock_skew_seconds),
+        evidence_waits=timedelta(days=settings.evidence_days),
+    )
+
+
+def gather(
+    engine: Engine, client: SalesforceClient, stage: Stage, run: Run, access: Access, now: datetime
+) -> Extract:
+    """Read what is staged of both sides, and add what earlier runs know.
+
+    The parts that are read here are staged, too: `load_extract` returns the same later.
+    """
+    unjudged = _without(stage.read(RESUBSCRIBES), judgements.read_final(engine))
+    known = links.read_links(engine, run.org, None)
+    extract = Extract(
+        people=stage.read(PEOPLE),
+        opt_outs=stage.read(OPT_OUTS),
+        resubscribes=unjudged,
+        records=_records(stage, access),
+        links=_typed(frames.Links, known),
+        times=frames.empty(frames.Times),
+    )
+    times = read_times(engine, client, extract, run, access)
+    stage.write(UNJUDGED, unjudged, now)
+    stage.write(LINKS, extract.links, now)
+    stage.write(TIMES, times, now)
+    return _with_times(extract, times)
+
+
+def load_extract(stage: Stage, access: Access) -> Extract:
+    """Return what the merge of a night decided by, as it was staged.
+
+    Raises:
+        StagingIncompleteError: the files are gone (kept 14 days), or the merge did not happen.
+    """
+    return Extract(
+        people=stage.read(PEOPLE),
+        opt_outs=stage.read(OPT_OUTS),
+        resubscribes=stage.read(UNJUDGED),
+        records=_records(stage, access),
+        links=_typed(frames.Links, stage.read(LINKS)),
+        times=_typed(frames.Times, stage.read(TIMES)),
+    )
+
+
+def read_times(
+    engine: Engine, client: SalesforceClient, extract: Extract, run: Run, access: Access
+) -> pd.DataFrame:
+    """Date the opt-outs that evidence is compared with, where Salesforce or our audit knows.
+
+    Returns:
+        A `frames.Times`: empty unless there is evidence to judge.
+    """
+    chosen = choices_of(run.settings.settings)
+    asked = records_in_question(
+        extract, chosen, readable=access.readable(chosen.fields), read_at=read_at(run)
+    )
+    if asked.empty:
+        return frames.empty(frames.Times)
+    fields = list(access.fields)
+    ours = _own_writes(engine, client, extract, run, asked["record_id"].tolist(), fields)
+    theirs = [
+        client.read_history(
+            obj,
+            fields,
+            asked.loc[asked["object"] == obj.value, "record_id"].tolist(),
+            person_accounts=access.person_accounts,
+        )
+        for obj in SalesforceObject
+    ]
+    history = pd.concat(theirs, ignore_index=True)
+    history = history[history["is_opted_out"].astype(bool)]
+    times = pd.concat([ours, history[["record_id", "field", "at"]]], ignore_index=True)
+    # what we wrote is dated by the act it carried: history only shows when we wrote it
+    times = times.drop_duplicates(["record_id", "field"], ignore_index=True)
+    return _typed(frames.Times, times)
+
+
+def read_at(run: Run) -> datetime:
+    """Return when the reading of a run began: no value that it saw is from later."""
+    return run.extraction_started_at or run.started_at
+
+
+def _own_writes(
+    engine: Engine,
+    client: SalesforceClient,
+    extract: Extract,
+    run: Run,
+    record_ids: list[str],
+    fields: Iterable[str],
+) -> pd.DataFrame:
+    """Find the values that we wrote last: the record was last modified by our own user."""
+    records = extract.records.set_index("record_id")["last_modified_by"]
+    modified_by = records.reindex(record_ids)
+    by_us = modified_by[modified_by == client.user_id()].index.tolist()
+    written = writes.own_writes(engine, run.org, by_us, fields)
+    return written.rename(columns={"act_at": "at"})[["record_id", "field", "at", "act_id"]]
+
+
+def _without(resubscribes: pd.DataFrame, final: pd.DataFrame) -> pd.DataFrame:
+    refused = resubscribes["act_id"].isin(final["act_id"])
+    return resubscribes[~refused.to_numpy(bool)].reset_index(drop=True)
+
+
+def _records(stage: Stage, access: Access) -> pd.DataFrame:
+    """Read the records of every object on which some field can be read."""
+    staged = [stage.read(obj) for obj in SalesforceObject if access.fields_of(obj)]
+    columns = list(frames.Records.to_schema().columns)
+    records = pd.concat([frames.empty(frames.Records), *staged], ignore_index=True)
+    for field in access.fields:
+        if field not in records:
+            records[field] = pd.Series(index=records.index, dtype=BOOLEAN)
+        records[field] = records[field].astype(BOOLEAN)
+    return records[[*columns, *access.fields]]
+
+
+def _typed(model: type[frames.Links] | type[frames.Times], frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of a contract in its types."""
+    types = frames.empty(model).dtypes
+    return pd.DataFrame(
+        {
+            name: frame[name].astype(kind) if name in frame else pd.Series(dtype=kind)
+            for name, kind in types.items()
+        }
+    ).reset_index(drop=True)
+
+
+def _with_times(extract: Extract, times: pd.DataFrame) -> Extract:
+    return Extract(
+        extract.people,
+        extract.opt_outs,
+        extract.resubscribes,
+        extract.records,
+        extract.links,
+        times,
+    )
