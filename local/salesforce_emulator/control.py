@@ -145,10 +145,10 @@ def convert_lead(org: Org, call: Call) -> Response:
 
 
 def merge(org: Org, call: Call) -> Response:
-    """``POST merge``."""
+    """``POST merge``: ``values`` are what the person picks for the winner."""
     document = call.json()
     winner, losers = _required(document, "winner", str), _required(document, "losers", list)
-    human.merge(org, winner, losers)
+    human.merge(org, winner, losers, document.get("values") or {})
     return call.answer({"winner": winner})
 
 

@@ -1,6 +1,8 @@
 """What people do inside Salesforce and no REST call can: edit, delete, merge, convert.
 
-None of it obeys field-level security: it plays the administrator in the user interface.
+None of it obeys field-level security: it plays the administrator in the user interface. Every act
+is one transaction, and all records it touches carry its time. Not emulated: the limit of three
+records per merge, child records, merging business accounts.
 """
 
 from __future__ import annotations
@@ -8,10 +10,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from local.salesforce_emulator.clock import now, to_stored
-from local.salesforce_emulator.errors import SalesforceError, malformed_id
+from local.salesforce_emulator.errors import (
+    RowError,
+    SalesforceError,
+    malformed_id,
+    not_emulated,
+)
 from local.salesforce_emulator.ids import make_id, to_18
 from local.salesforce_emulator.objects import CONTACT, LEAD
-from local.salesforce_emulator.records import DELETED, UNKNOWN, Change, Saver, SaveRules
+from local.salesforce_emulator.records import (
+    CONVERTED,
+    DELETED,
+    UNKNOWN,
+    Change,
+    Saver,
+    SaveRules,
+)
 from local.salesforce_emulator.schema import UnknownFieldError
 from local.salesforce_emulator.seed import HUMAN_USER_IDS, INTEGRATION_USER_ID
 
@@ -23,6 +37,8 @@ if TYPE_CHECKING:
     from local.salesforce_emulator.org import Org
 
 _USERS = {"human": HUMAN_USER_IDS[0], "integration": INTEGRATION_USER_ID}
+_NOT_IN_THE_BIN = RowError("UNDELETE_FAILED", "Entity is not in the recycle bin")
+_UNMERGEABLE = RowError("BAD_REQUEST", "a record cannot be merged into that one")
 _CARRIED_OVER = (
     "LastName", "FirstName", "Salutation", "Title", "Phone", "Email", "HasOptedOutOfEmail",
     "OwnerId",
@@ -36,45 +52,73 @@ def edit(org: Org, edits: Sequence[Mapping[str, Any]], user: str) -> int:
     with org.database.write() as connection:
         for each in edits:
             object_type, record_id = resolve(org, str(each["id"]))
-            values = _values(org, object_type, each["fields"])
-            rules = SaveRules(_USERS[user], "Record", obeys_security=False)
-            saver = Saver(org.schema, object_type, rules)
-            (error,) = saver.update(connection, [Change(record_id, values)])
-            if error is not None:
-                raise error.as_exception()
+            _save(org, connection, object_type, record_id, each["fields"], _USERS[user])
     return len(edits)
 
 
+def _save(
+    org: Org,
+    connection: sqlite3.Connection,
+    object_type: ObjectType,
+    record_id: str,
+    fields: Mapping[str, Any],
+    user_id: str,
+) -> None:
+    values = _values(org, object_type, fields)
+    saver = Saver(org.schema, object_type, SaveRules(user_id, "Record", obeys_security=False))
+    (error,) = saver.update(connection, [Change(record_id, values)])
+    if error is not None:
+        raise error.as_exception()
+
+
 def delete(org: Org, ids: Sequence[str]) -> int:
-    """Move records to the recycle bin; the stamps move too [assumed]."""
-    return _mark(org, ids, '"IsDeleted" = 1')
+    """Move records to the recycle bin; the stamps move too [assumed].
 
-
-def undelete(org: Org, ids: Sequence[str]) -> int:
-    """Take records out of the recycle bin; a merged one stands alone again [assumed]."""
-    return _mark(org, ids, '"IsDeleted" = 0, "MasterRecordId" = null')
-
-
-def _mark(org: Org, ids: Sequence[str], settings: str) -> int:
+    Raises:
+        SalesforceError: ENTITY_IS_DELETED [recorded]: one is there already.
+    """
     with org.database.write() as connection:
         for given in ids:
             object_type, record_id = resolve(org, given)
-            _set(connection, object_type, record_id, settings)
+            refuse_deleted(connection, object_type, record_id)
+            _set(connection, object_type, record_id, '"IsDeleted" = 1')
     return len(ids)
 
 
-def merge(org: Org, winner: str, losers: Sequence[str]) -> None:
+def undelete(org: Org, ids: Sequence[str]) -> int:
+    """Take records out of the recycle bin, merged-away ones too [documented].
+
+    A merged-away record then stands alone, without a MasterRecordId [assumed]: no record is alive
+    and names a master. The survivor stays as it is, and so do those merged into this one before.
+
+    Raises:
+        SalesforceError: UNDELETE_FAILED [documented]: one is not in the bin.
+    """
+    with org.database.write() as connection:
+        for given in ids:
+            object_type, record_id = resolve(org, given)
+            if not _column(connection, object_type, record_id, "IsDeleted"):
+                raise _NOT_IN_THE_BIN.as_exception()
+            _set(connection, object_type, record_id, '"IsDeleted" = 0, "MasterRecordId" = null')
+    return len(ids)
+
+
+def merge(org: Org, winner: str, losers: Sequence[str], values: Mapping[str, Any]) -> None:
     """Merge records of one object: the losers are deleted and name the winner [documented].
 
-    The winner keeps its own values.
+    The winner keeps its own values, a checkbox too, but for the ``values`` which the person picks
+    from the losers [documented]. A loser which itself won an earlier merge leaves the earlier
+    losers as they are: they name a record that is deleted and names its own master [assumed].
+    Business accounts, and a person account with a Contact, cannot be merged here; the latter
+    cannot in Salesforce either [documented].
     """
     with org.database.write() as connection:
         object_type, winner_id = resolve(org, winner)
         refuse_deleted(connection, object_type, winner_id)
+        if object_type.name == "Account" and not is_person(connection, object_type, winner_id):
+            raise not_emulated("merging business accounts")
         for loser in losers:
-            loser_type, loser_id = resolve(org, loser)
-            if loser_type is not object_type or loser_id == winner_id:
-                raise SalesforceError(400, "BAD_REQUEST", "a record cannot be merged into that one")
+            loser_id = _loser(org, connection, object_type, winner_id, loser)
             _set(
                 connection,
                 object_type,
@@ -83,15 +127,49 @@ def merge(org: Org, winner: str, losers: Sequence[str]) -> None:
                 winner_id,
             )
         _set(connection, object_type, winner_id, '"MasterRecordId" = null')
+        _save(org, connection, object_type, winner_id, values, HUMAN_USER_IDS[0])
+
+
+def _loser(
+    org: Org,
+    connection: sqlite3.Connection,
+    object_type: ObjectType,
+    winner_id: str,
+    given: str,
+) -> str:
+    """Return the full Id of a record which can be merged into the winner."""
+    loser_type, loser_id = resolve(org, given)
+    if loser_type is not object_type or loser_id == winner_id:
+        raise _UNMERGEABLE.as_exception()
+    refuse_deleted(connection, object_type, loser_id)
+    if is_person(connection, object_type, loser_id) != is_person(
+        connection, object_type, winner_id
+    ):
+        raise _UNMERGEABLE.as_exception()
+    return loser_id
+
+
+def is_person(connection: sqlite3.Connection, object_type: ObjectType, record_id: str) -> bool:
+    """Whether an Account or a Contact is half of a person account."""
+    if not object_type.has("IsPersonAccount"):
+        return False
+    return bool(_column(connection, object_type, record_id, "IsPersonAccount"))
+
+
+def _column(
+    connection: sqlite3.Connection, object_type: ObjectType, record_id: str, name: str
+) -> object:
+    found = connection.execute(
+        f'select "{name}" from "{object_type.name}" where "Id" = ?',  # noqa: S608
+        (record_id,),
+    )
+    (value,) = found.fetchone()
+    return value
 
 
 def refuse_deleted(connection: sqlite3.Connection, object_type: ObjectType, record_id: str) -> None:
     """Refuse a record in the recycle bin."""
-    found = connection.execute(
-        f'select "IsDeleted" from "{object_type.name}" where "Id" = ?',  # noqa: S608
-        (record_id,),
-    )
-    if found.fetchone()[0]:
+    if _column(connection, object_type, record_id, "IsDeleted"):
         raise DELETED.as_exception()
 
 
@@ -101,15 +179,18 @@ def convert_lead(org: Org, lead: str, contact: str | None) -> str:
     Into a new Contact the standard fields are carried over, opt-out included; custom fields are
     not unless an administrator mapped them [documented]. Into an existing Contact conversion
     "only overwrites empty fields" [documented], and a checkbox is never empty: an opted-out Lead
-    converted into a Contact which is not opted out loses the opt-out [assumed].
+    converted into a Contact which is not opted out loses the opt-out [assumed]. A Lead is
+    converted once; the code of the refusal is that of a write [assumed].
     """
     with org.database.write() as connection:
-        lead_type, lead_id = resolve(org, lead)
-        if lead_type.name != LEAD.name:
-            raise malformed_id("Lead", lead).as_exception()
-        contact_id = resolve(org, contact)[1] if contact else _new_contact(org, connection, lead_id)
+        lead_type, lead_id = _living(org, connection, LEAD, lead)
+        if _column(connection, lead_type, lead_id, "IsConverted"):
+            raise CONVERTED.as_exception()
         if contact:
+            _, contact_id = _living(org, connection, CONTACT, contact)
             _fill_empty(connection, lead_id, contact_id)
+        else:
+            contact_id = _new_contact(org, connection, lead_id)
         _set(
             connection,
             lead_type,
@@ -119,6 +200,16 @@ def convert_lead(org: Org, lead: str, contact: str | None) -> str:
             contact_id,
         )
     return contact_id
+
+
+def _living(
+    org: Org, connection: sqlite3.Connection, wanted: ObjectType, given: str
+) -> tuple[ObjectType, str]:
+    object_type, record_id = resolve(org, given)
+    if object_type.name != wanted.name:
+        raise malformed_id(wanted.name, given).as_exception()
+    refuse_deleted(connection, object_type, record_id)
+    return object_type, record_id
 
 
 def _new_contact(org: Org, connection: sqlite3.Connection, lead_id: str) -> str:

@@ -79,21 +79,12 @@ def make(org: Org, contact: str) -> str:
         if object_type.name != "Contact":
             raise malformed_id("Contact", contact).as_exception()
         human.refuse_deleted(connection, object_type, contact_id)
-        if is_person(connection, "Contact", contact_id):
+        if human.is_person(connection, object_type, contact_id):
             raise RowError("BAD_REQUEST", "the Contact is a person account").as_exception()
         (number,) = org.database.next_numbers(connection, "001", 1)
         account_id = make_id("001", number)
         _insert(connection, account_id, contact_id)
     return account_id
-
-
-def is_person(connection: sqlite3.Connection, table: str, record_id: str) -> bool:
-    """Whether an Account or a Contact is half of a person account."""
-    found = connection.execute(
-        f'select "IsPersonAccount" from "{table}" where "Id" = ?',  # noqa: S608
-        (record_id,),
-    )
-    return bool(found.fetchone()[0])
 
 
 def _insert(connection: sqlite3.Connection, account_id: str, contact_id: str) -> None:

@@ -151,9 +151,10 @@ class RunningEmulator:
         document = {"lead": lead, "contact": contact}
         return str(self.control("POST", "convert-lead", document)["contact"])
 
-    def merge(self, winner: str, losers: Sequence[str]) -> None:
-        """Merge records."""
-        self.control("POST", "merge", {"winner": winner, "losers": list(losers)})
+    def merge(self, winner: str, losers: Sequence[str], **values: object) -> None:
+        """Merge records; ``values`` are what the person picks for the winner."""
+        document = {"winner": winner, "losers": list(losers), "values": values}
+        self.control("POST", "merge", document)
 
     def delete(self, *ids: str) -> None:
         """Move records to the recycle bin."""

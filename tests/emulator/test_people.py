@@ -121,3 +121,98 @@ def test_restore_undoes_restrictions_but_keeps_the_records(
     emulator.restore()
     assert emulator.record(contacts[0])["Title"] == "Kept"
     assert Api(emulator).query(f"SELECT {OPT_OUT} FROM Contact LIMIT 1").status_code == 200
+
+
+def is_alive(emulator: RunningEmulator, record_id: str) -> bool:
+    return emulator.record(record_id)["IsDeleted"] is False
+
+
+@pytest.mark.parametrize("sobject", ["Contact", "Lead"])
+def test_merges_of_merges_keep_each_master(emulator: RunningEmulator, sobject: str) -> None:
+    first, second, third = [each["Id"] for each in emulator.records(sobject)][30:33]
+    emulator.merge(second, [first])
+    emulator.merge(third, [second])
+    masters = [emulator.record(each)["MasterRecordId"] for each in (first, second, third)]
+    assert masters == [second, third, None]
+    assert [is_alive(emulator, each) for each in (first, second, third)] == [False, False, True]
+
+
+def test_a_loser_cannot_be_merged_again(emulator: RunningEmulator, contacts: list[str]) -> None:
+    first, second, third = contacts[:3]
+    emulator.merge(second, [first])
+    for winner, loser in ((third, first), (first, third)):
+        with pytest.raises(EmulatorError, match="ENTITY_IS_DELETED"):
+            emulator.merge(winner, [loser])
+    assert emulator.record(first)["MasterRecordId"] == second
+
+
+def test_a_merge_that_fails_changes_nothing(emulator: RunningEmulator, contacts: list[str]) -> None:
+    before = emulator.records("Contact")
+    with pytest.raises(EmulatorError, match="REQUIRED_FIELD_MISSING"):
+        emulator.merge(contacts[0], [contacts[1]], LastName=None)
+    assert emulator.records("Contact") == before
+
+
+@pytest.mark.parametrize("sobject", ["Contact", "Lead"])
+def test_the_values_somebody_picked_survive_a_merge(
+    emulator: RunningEmulator, sobject: str
+) -> None:
+    emulator.track_history(sobject, OPT_OUT)
+    winner, loser = [each["Id"] for each in emulator.records(sobject) if not each[OPT_OUT]][:2]
+    emulator.edit(loser, HasOptedOutOfEmail=True)
+    emulator.merge(winner, [loser], HasOptedOutOfEmail=True)
+    assert emulator.record(winner)[OPT_OUT] is True
+    told = {
+        row["Field"] for row in emulator.records(f"{sobject}History")
+        if row[f"{sobject}Id"] == winner
+    }  # fmt: skip
+    assert told == {OPT_OUT, f"{sobject.lower()}Merged"}
+
+
+def test_a_merged_record_taken_out_of_the_bin_stands_alone(
+    emulator: RunningEmulator, contacts: list[str]
+) -> None:
+    first, second, third = contacts[:3]
+    emulator.merge(second, [first])
+    emulator.merge(third, [second])
+    emulator.undelete(second)
+    assert emulator.record(second)["MasterRecordId"] is None
+    assert (is_alive(emulator, second), is_alive(emulator, third)) == (True, True)
+    assert emulator.record(first)["MasterRecordId"] == second
+    assert is_alive(emulator, first) is False
+
+
+def test_a_record_is_deleted_and_undeleted_once(
+    emulator: RunningEmulator, contacts: list[str]
+) -> None:
+    with pytest.raises(EmulatorError, match="UNDELETE_FAILED"):
+        emulator.undelete(contacts[0])
+    emulator.delete(contacts[0])
+    with pytest.raises(EmulatorError, match="ENTITY_IS_DELETED"):
+        emulator.delete(contacts[0])
+    emulator.undelete(contacts[0])
+    assert is_alive(emulator, contacts[0])
+
+
+@pytest.mark.parametrize("opted_out", [True, False])
+def test_conversion_never_changes_the_checkbox_of_an_existing_contact(
+    emulator: RunningEmulator, lead: str, contacts: list[str], opted_out: bool
+) -> None:
+    emulator.edit(lead, HasOptedOutOfEmail=not opted_out)
+    emulator.edit(contacts[0], HasOptedOutOfEmail=opted_out)
+    emulator.convert_lead(lead, contacts[0])
+    assert emulator.record(contacts[0])[OPT_OUT] is opted_out
+    assert emulator.record(lead)[OPT_OUT] is not opted_out
+
+
+def test_a_lead_is_converted_once_and_into_a_living_contact(
+    emulator: RunningEmulator, lead: str, contacts: list[str]
+) -> None:
+    emulator.delete(contacts[0])
+    for contact, code in ((contacts[0], "ENTITY_IS_DELETED"), (lead, "MALFORMED_ID")):
+        with pytest.raises(EmulatorError, match=code):
+            emulator.convert_lead(lead, contact)
+    assert emulator.record(lead)["IsConverted"] is False
+    emulator.convert_lead(lead)
+    with pytest.raises(EmulatorError, match="CANNOT_UPDATE_CONVERTED_LEAD"):
+        emulator.convert_lead(lead)

@@ -248,3 +248,42 @@ def test_reset_takes_them_away(
     assert patch(api, "Contact", contact, **{OPT_OUT: True}).status_code == 204
     emulator.enable_person_accounts()
     assert emulator.make_person_account(contact).startswith("001")
+
+
+@pytest.mark.parametrize("half", ["Contact", "Account"])
+def test_person_accounts_are_merged_with_both_halves(
+    emulator: RunningEmulator, contact: str, account: str, half: str
+) -> None:
+    other = next(
+        each["Id"]
+        for each in emulator.records("Contact")
+        if not each["IsPersonAccount"] and not each["IsDeleted"]
+    )
+    with pytest.raises(EmulatorError, match="cannot be merged"):
+        emulator.merge(contact, [other])
+    other_account = emulator.make_person_account(other)
+    winner, loser = (contact, other) if half == "Contact" else (account, other_account)
+    emulator.merge(winner, [loser])
+    for gone, master in ((other, contact), (other_account, account)):
+        record = emulator.record(gone)
+        assert (record["IsDeleted"], record["MasterRecordId"]) == (True, master)
+    assert emulator.record(account)["IsDeleted"] is False
+    assert emulator.record(contact)["MasterRecordId"] is None
+
+
+def test_business_accounts_are_not_merged(emulator: RunningEmulator) -> None:
+    first, second = [each["Id"] for each in emulator.records("Account")][:2]
+    with pytest.raises(EmulatorError, match="NOT_EMULATED"):
+        emulator.merge(first, [second])
+
+
+def test_a_lead_is_converted_into_a_person_account(
+    emulator: RunningEmulator, contact: str, account: str
+) -> None:
+    lead = next(each["Id"] for each in emulator.records("Lead") if not each["IsConverted"])
+    emulator.edit(contact, Title=None)
+    emulator.edit(lead, Title="From the lead", HasOptedOutOfEmail=True)
+    emulator.convert_lead(lead, contact)
+    half = emulator.record(account)
+    assert (half["PersonTitle"], half[PERSON_OPT_OUT]) == ("From the lead", False)
+    assert half["LastModifiedDate"] == emulator.record(contact)["LastModifiedDate"]

@@ -183,6 +183,33 @@ def test_a_conditional_patch_works_only_on_an_unmodified_record(
     assert emulator.record(str(contact["Id"]))["Title"] == "new"
 
 
+@pytest.mark.parametrize("sobject", ["Contact", "Lead", "Account"])
+def test_the_condition_is_checked_to_the_second_on_every_object(
+    emulator: RunningEmulator, api: Api, sobject: str
+) -> None:
+    record = emulator.records(sobject)[0]
+    path = f"sobjects/{sobject}/{record['Id']}"
+    read_at = format_datetime(at(record["LastModifiedDate"]).astimezone(UTC), usegmt=True)
+    headers = {"If-Unmodified-Since": read_at}
+    assert api.call("PATCH", path, json={"Phone": "1"}, headers=headers).status_code == 204
+    refused = api.call("PATCH", path, json={"Phone": "2"}, headers=headers)
+    assert (refused.status_code, refused.json()[0]["errorCode"]) == (412, "PRECONDITION_FAILED")
+    assert emulator.record(record["Id"])["Phone"] == "1"
+
+
+def test_a_person_account_is_guarded_by_either_half(emulator: RunningEmulator, api: Api) -> None:
+    emulator.enable_person_accounts()
+    contact = next(each["Id"] for each in emulator.records("Contact") if not each["IsDeleted"])
+    path = f"sobjects/Account/{emulator.make_person_account(contact)}"
+    an_hour_ago = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
+    headers = {"If-Unmodified-Since": an_hour_ago}
+    values = {"PersonHasOptedOutOfEmail": True}
+    assert api.call("PATCH", path, json=values, headers=headers).status_code == 412
+    modified = at(emulator.record(contact)["LastModifiedDate"]).astimezone(UTC)
+    headers = {"If-Unmodified-Since": format_datetime(modified, usegmt=True)}
+    assert api.call("PATCH", path, json=values, headers=headers).status_code == 204
+
+
 def test_an_unreadable_condition_is_refused(api: Api, contact: dict[str, object]) -> None:
     response = patch(
         api, contact["Id"], {OPT_OUT: True}, **{"If-Unmodified-Since": "the day before yesterday"}
