@@ -73,7 +73,7 @@ def test_every_command_is_one_of_airflow_or_of_the_project(service, command):
     if program == "airflow":
         assert callable(get_parser().parse_args(arguments).func)
     elif arguments[:2] == ["-m", "include.cli"]:
-        assert callable(cli._parser().parse_args(arguments[2:]).command)
+        assert callable(cli.parser().parse_args(arguments[2:]).command)
     else:
         assert (program, arguments[0]) == ("python", "-c"), f"{service} starts something unknown"
         ast.parse(arguments[1])

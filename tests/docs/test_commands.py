@@ -50,7 +50,7 @@ def test_every_command_of_the_project_is_understood(name, line):
     words = shlex.split(line)
     module = words.index("-m") + 1
     arguments = words[module + 1 :]
-    parser = cli._parser() if words[module] == "include.cli" else demo._parser()
+    parser = cli.parser() if words[module] == "include.cli" else demo._parser()
     assert callable(parser.parse_args(arguments).command), name
 
 

@@ -1,0 +1,1 @@
+"""Commands as somebody types them, against a real database."""

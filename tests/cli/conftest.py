@@ -1,0 +1,36 @@
+"""The command line of one database, and what it said."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+from sqlalchemy import Engine
+
+from include import cli
+from tests.database.world import CANARY
+
+
+class Answer(NamedTuple):
+    """What a command said and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Say = Callable[..., Answer]
+
+
+@pytest.fixture
+def say(engine: Engine, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Run a command on this test's database; no command ever shows an address."""
+    url = engine.url.render_as_string(hide_password=False)
+
+    def run(*arguments: object) -> Answer:
+        capsys.readouterr()
+        status = cli.main(["--database-url", url, *map(str, arguments)])
+        answer = Answer(status, *capsys.readouterr())
+        assert CANARY not in answer.out + answer.err
+        return answer
+
+    return run
