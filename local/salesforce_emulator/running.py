@@ -196,7 +196,7 @@ class RunningEmulator:
     def restore(self) -> None:
         """Undo faults, limits, held jobs, rules, and restricted objects and standard fields.
 
-        Records stay changed.
+        Records stay changed, tracked fields tracked, person accounts switched on.
         """
         self.clear_faults()
         self.set_limits()

@@ -1,8 +1,10 @@
 import signal
+import sqlite3
 import ssl
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,6 +63,37 @@ def test_a_killed_emulator_finds_its_data_again(tmp_path: Path) -> None:
         fields = api.get("sobjects/Lead/describe").json()["fields"]
         assert "HasOptedOutOfEmail" not in {field["name"] for field in fields}
         assert api.get("sobjects/Account/describe").status_code == 404
+
+
+def test_tracking_and_person_accounts_outlive_the_process(tmp_path: Path) -> None:
+    first = start_emulator(tmp_path, SMALL)
+    first.track_history("Contact", "HasOptedOutOfEmail")
+    first.enable_person_accounts()
+    contact = next(each["Id"] for each in first.records("Contact") if not each["IsDeleted"])
+    account = first.make_person_account(contact)
+    opted_out = first.record(contact)["HasOptedOutOfEmail"]
+    first.process.kill()
+    first.process.wait(10)
+    with running_emulator(tmp_path, SMALL) as second:
+        second.edit(account, PersonHasOptedOutOfEmail=not opted_out)
+        assert second.record(contact)["HasOptedOutOfEmail"] is not opted_out
+        assert [each["ContactId"] for each in second.records("ContactHistory")] == [contact]
+
+
+def test_a_file_of_an_earlier_version_learns_what_came_later(tmp_path: Path) -> None:
+    stop_emulator(start_emulator(tmp_path, SMALL))
+    with closing(sqlite3.connect(tmp_path / "salesforce.db")) as old:
+        for table in ("ContactHistory", "LeadHistory", "feature", "hidden_object"):
+            old.execute(f'drop table "{table}"')
+        old.execute('alter table "Account" drop column "MasterRecordId"')
+        old.commit()
+    with running_emulator(tmp_path, SMALL) as emulator:
+        contact = emulator.records("Contact")[0]["Id"]
+        emulator.track_history("Contact", "Title")
+        emulator.edit(contact, Title="New")
+        emulator.enable_person_accounts()
+        assert emulator.record(emulator.make_person_account(contact))["MasterRecordId"] is None
+        assert len(emulator.records("ContactHistory")) == 1
 
 
 def test_a_job_cut_off_by_a_kill_is_finished_after_the_restart(tmp_path: Path) -> None:
