@@ -3,13 +3,15 @@
 Triggers of the database write the rows, so that no way of writing can forget them, and an org
 which tracks nothing pays nothing. What a row says:
 
-* ``Field`` is the API name, ``CreatedDate`` the whole second and ``CreatedById`` the user of the
-  save, ``OldValue`` and ``NewValue`` are booleans for a checkbox [documented];
-* a save which leaves the value as it was writes no row [documented];
-* a new record has one row with the ``Field`` ``created`` and no values, none for its fields
-  [captured]: only while the object tracks at least one field [assumed];
-* a conversion adds ``leadConverted`` to the Lead, a merge ``contactMerged`` or ``leadMerged`` to
-  the survivor, with the name of the one that went as the old value [captured];
+* ``Field`` is the name of the field, ``OldValue`` and ``NewValue`` are of any type and cannot be
+  filtered [documented]; they are booleans for a checkbox [assumed];
+* ``CreatedDate`` is the whole second and ``CreatedById`` the user of the save [documented];
+* a save which leaves the value as it was writes no row [assumed];
+* a new record has one row with the ``Field`` ``created`` and no values, none for its fields, but
+  only while the object tracks at least one field [assumed];
+* a merge adds ``contactMerged`` or ``leadMerged`` to the survivor, with the name of the one that
+  went as the old value [captured for ``accountMerged``]; a conversion adds ``leadConverted`` to
+  the Lead [assumed];
 * the rows of a deleted record are deleted with it and come back with it [assumed]; a merge does
   not move them to the survivor [assumed].
 

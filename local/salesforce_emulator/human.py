@@ -110,7 +110,7 @@ def merge(org: Org, winner: str, losers: Sequence[str], values: Mapping[str, Any
     from the losers [documented]. A loser which itself won an earlier merge leaves the earlier
     losers as they are: they name a record that is deleted and names its own master [assumed].
     Business accounts, and a person account with a Contact, cannot be merged here; the latter
-    cannot in Salesforce either [documented].
+    cannot in Salesforce either [captured].
     """
     with org.database.write() as connection:
         object_type, winner_id = resolve(org, winner)

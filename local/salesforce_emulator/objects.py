@@ -244,7 +244,7 @@ def _history(parent: ObjectType) -> ObjectType:
     return ObjectType(name, HISTORY_PREFIX, name, fields, updateable=False, history_of=parent.name)
 
 
-HISTORY_PREFIX = "017"  # every standard history object has it [captured]
+HISTORY_PREFIX = "017"  # every standard history object has it [assumed]
 CONTACT_HISTORY = _history(CONTACT)
 LEAD_HISTORY = _history(LEAD)
 

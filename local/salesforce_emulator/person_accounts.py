@@ -1,8 +1,8 @@
 """Person accounts: a person who is an Account and a Contact at once.
 
-* Off in a new org; once on, Salesforce does not switch them off again [documented].
+* Off in a new org; once on, Salesforce does not switch them off again [captured].
 * Both halves always have the same stamps: a change of one touches the other [documented]. They
-  are deleted, undeleted and merged together [documented].
+  are deleted, undeleted and merged together [assumed].
 * An API client changes the person on the Account, see ``records.Saver``.
 * The history of the Contact's fields is in ContactHistory, whichever half was changed [assumed].
 
