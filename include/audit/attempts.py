@@ -22,7 +22,27 @@ def unfinished_steps(engine: Engine, run_id: int) -> list[str]:
         return list(conn.execute(text(UNFINISHED), {"run_id": run_id}).scalars())
 
 
+def last_opted_out(engine: Engine, run_id: int) -> dict[str, tuple[int, int]]:
+    """Return what the last night that closed before a run saw in Salesforce.
+
+    Returns:
+        By object, how many records said opted out, and how many there were; empty before the first
+        closed night.
+    """
+    with transaction(engine) as conn:
+        found = conn.execute(text(LAST_OPTED_OUT), {"run_id": run_id}).scalar() or {}
+    return {obj: (int(opted_out), int(records)) for obj, (opted_out, records) in found.items()}
+
+
 UNFINISHED = """
 SELECT step FROM opt_out_sync.sync_step
 WHERE sync_run_id = :run_id AND finished_at IS NULL ORDER BY started_at, step
+"""
+LAST_OPTED_OUT = """
+SELECT s.counts -> 'opted_out'
+FROM opt_out_sync.sync_run AS r
+JOIN opt_out_sync.sync_step AS s ON s.sync_run_id = r.id AND s.step = 'merge'
+WHERE r.kind = 'night' AND r.state = 'closed' AND r.id < :run_id
+ORDER BY r.id DESC
+LIMIT 1
 """

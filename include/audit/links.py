@@ -1,5 +1,6 @@
 """Links: the last value both sides of a person and a record agreed on."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -8,41 +9,82 @@ import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 
 from include.audit.runs import Run, guard
+from include.domain.conflicts import TUG_OF_WAR_AFTER
 from include.store.bulk import snapshot, staged, to_pandas
 from include.store.database import sql_file
 from include.store.errors import database_errors
 
 HERE = Path(__file__).parent
 GONE_AFTER = timedelta(days=30)
-VISIBILITY = pa.schema(
+LINK = pa.schema(
     [
         ("person_id", pa.int64()),
         ("record_id", pa.string()),
         ("object", pa.string()),
-        ("is_visible", pa.bool_()),
-        ("is_deleted", pa.bool_()),
+        ("field", pa.string()),
     ]
 )
+VISIBILITY = pa.schema([*LINK, ("is_visible", pa.bool_()), ("is_deleted", pa.bool_())])
+COVERED = pa.schema([*LINK, ("evidence_id", pa.int64())])
 
 
-def read_links(engine: Engine, org_id: str, field: str) -> pd.DataFrame:
-    """Read every link of one org and field at one instant.
+def read_links(
+    engine: Engine,
+    org_id: str,
+    fields: str | Sequence[str] | None = None,
+    *,
+    person_ids: Iterable[int] | None = None,
+) -> pd.DataFrame:
+    """Read links of one org at one instant, retired ones included.
+
+    Args:
+        engine: the store.
+        org_id: the org, 18 characters.
+        fields: API names of opt-out fields; None: every field that has a link.
+        person_ids: only these people's links; None: everybody's.
 
     Returns:
-        One row per link, Arrow-backed: `person_id` int64, `record_id` string, `base` bool (null:
-        unknown), `state` string (active, gone, retired), `is_visible` bool.
+        One row per link, Arrow-backed: `person_id` int64, `record_id`, `object`, `field` string,
+        `base` bool and `base_since` timestamp[us, UTC] (null: unknown), `state` string (active,
+        gone, retired), `is_visible` bool, `evidence_id` int64 (the accepted evidence that covers
+        the opt-out which Salesforce still shows, null: none), `flips` int64 (closed nights running
+        in which Salesforce undid what was written).
     """
-    parameters = {"org_id": org_id, "field": field}
+    named = [fields] if isinstance(fields, str) else list(fields or [])
+    parameters = {"org_id": org_id, "fields": ",".join(named)}
+    query = "links_of_all_fields" if fields is None else "links"
+    if person_ids is not None:
+        parameters["person_ids"] = ",".join(str(person) for person in person_ids)
+        query = "links_of_people"
     with database_errors(), snapshot(engine, parameters) as database:
-        return to_pandas(database.read(HERE, "links"))
+        return to_pandas(database.read(HERE, query))
+
+
+@database_errors()
+def opted_out_fields(conn: Connection, org_id: str) -> list[str]:
+    """Return the opt-out fields on which links of an org agree on "opted out", by name.
+
+    A field outside the chosen mode is among them where an earlier mode wrote it.
+    """
+    return list(conn.execute(text(OPTED_OUT_FIELDS), {"org_id": org_id}).scalars())
+
+
+@database_errors()
+def count_links(conn: Connection, org_id: str) -> int:
+    """Count the links of an org that are in use."""
+    count: int = conn.execute(text(COUNT), {"org_id": org_id}).scalar_one()
+    return count
 
 
 @database_errors()
 def move_bases(conn: Connection, run: Run, *, now: datetime) -> int:
     """Move the base of each decided link that was seen or made to agree; add links first seen.
 
-    A base moves where nothing was planned, or where every planned write of the decision has the
-    outcome `confirmed`. A run that only plans moves nothing; repeating the call neither.
+    A base moves where nothing was planned, or where every planned write has the newest outcome
+    `confirmed`: the link's own, the one to the store of the same person, and those to the same
+    record and field, whichever decision of this run plans them. A base that moves, and a confirmed
+    write to Salesforce, end what evidence covered there; a base that moves to "not opted out" ends
+    a tug of war. A run that only plans moves nothing; repeating the call neither.
 
     Returns:
         How many bases moved.
@@ -53,9 +95,9 @@ def move_bases(conn: Connection, run: Run, *, now: datetime) -> int:
     guard(conn, run, now=now)
     if run.plan_only:
         return 0
-    moved: int = conn.execute(
-        sql_file(HERE, "move_bases"), {"run_id": run.id, "now": now}
-    ).scalar_one()
+    values = {"run_id": run.id, "now": now}
+    moved: int = conn.execute(sql_file(HERE, "move_bases"), values).scalar_one()
+    conn.execute(sql_file(HERE, "uncover_links"), {"run_id": run.id, "org_id": run.org_id})
     return moved
 
 
@@ -67,8 +109,8 @@ def record_visibility(conn: Connection, run: Run, changes: pd.DataFrame, *, now:
 
     Args:
         conn: in a transaction.
-        run: its org and opt-out field say which links are meant.
-        changes: one row per person and record: `person_id`, `record_id`, `object`, `is_visible`,
+        run: its org says which links are meant.
+        changes: one row per link: `person_id`, `record_id`, `object`, `field`, `is_visible`,
             `is_deleted`. Links not yet known are added, with an unknown base.
         now: of the observation.
 
@@ -79,14 +121,121 @@ def record_visibility(conn: Connection, run: Run, changes: pd.DataFrame, *, now:
         StaleAttemptError: a newer attempt has replaced this one.
     """
     guard(conn, run, now=now)
-    values = {"org_id": run.org_id, "field": run.settings.settings.opt_out_field, "now": now}
+    values = {"org_id": run.org_id, "now": now}
     with staged(conn, "changed_visibility", changes, VISIBILITY):
         seen: int = conn.execute(sql_file(HERE, "record_visibility"), values).scalar_one()
-    gone = conn.execute(text(GONE), values | {"before": now - GONE_AFTER})
+    gone = conn.execute(text(GONE), {"org_id": run.org_id, "before": now - GONE_AFTER})
     return seen + gone.rowcount
 
 
+@database_errors()
+def retire_links(conn: Connection, run: Run, retired: pd.DataFrame, *, now: datetime) -> int:
+    """Retire links that nobody names any more: another record took over, or the person is gone.
+
+    Their base is kept, the evidence that covered them is not. A run that only plans retires none.
+
+    Args:
+        conn: in a transaction.
+        run: its org says which links are meant.
+        retired: one row per link: `person_id`, `record_id`, `object`, `field`. Links not yet known
+            are added as retired.
+        now: when.
+
+    Returns:
+        How many links were retired; repeating the call retires none.
+
+    Raises:
+        StaleAttemptError: a newer attempt has replaced this one.
+    """
+    guard(conn, run, now=now)
+    if run.plan_only:
+        return 0
+    with staged(conn, "retired_link", retired, LINK):
+        values = {"org_id": run.org_id, "now": now}
+        return conn.execute(sql_file(HERE, "retire_links"), values).rowcount
+
+
+@database_errors()
+def cover_links(conn: Connection, run: Run, covered: pd.DataFrame, *, now: datetime) -> int:
+    """Remember which accepted evidence covers the opt-out that Salesforce still shows.
+
+    So an edit of the record between the judgement and the write does not make the opt-out look
+    newer than its evidence. The base of a covered link is "opted out": that is what both sides said
+    until then. A run that only plans covers nothing.
+
+    Args:
+        conn: in the transaction that records the clears.
+        run: its org says which links are meant.
+        covered: one row per link whose record shows an opt-out: `person_id`, `record_id`, `object`,
+            `field`, `evidence_id` (null: it is covered no more). Links not yet known are added.
+        now: of the judgement.
+
+    Returns:
+        How many links changed; repeating the call changes none.
+
+    Raises:
+        StaleAttemptError: a newer attempt has replaced this one.
+    """
+    guard(conn, run, now=now)
+    if run.plan_only:
+        return 0
+    with staged(conn, "covered_link", covered, COVERED):
+        values = {"run_id": run.id, "org_id": run.org_id, "now": now}
+        return conn.execute(sql_file(HERE, "cover_links"), values).rowcount
+
+
+@database_errors()
+def count_flips(conn: Connection, run: Run, *, now: datetime) -> int:
+    """Count, at the close of a night, how often running the other side undid each link.
+
+    One more where this night decided to undo a cleared box, none where it did not; three stay three
+    until somebody releases the link. Attempts of one night count once. Other kinds of runs look at
+    some links only, so they count nothing, and neither does a plan. Call it once, in the
+    transaction that closes the night.
+
+    Returns:
+        How many links have another count than before.
+
+    Raises:
+        StaleAttemptError: a newer attempt has replaced this one.
+    """
+    guard(conn, run, now=now)
+    if run.plan_only or run.kind != "night":
+        return 0
+    values = {"run_id": run.id, "org_id": run.org_id, "most": TUG_OF_WAR_AFTER}
+    return conn.execute(sql_file(HERE, "count_flips"), values).rowcount
+
+
+@database_errors()
+def release(conn: Connection, person_id: int, *, by: str, note: str, now: datetime) -> int:
+    """Let Salesforce be written again for a person after a tug of war, and keep who said so.
+
+    Returns:
+        How many links were released; 0, and nothing is kept, if none was undone.
+    """
+    released = conn.execute(text(RELEASE), {"person_id": person_id}).rowcount
+    if released:
+        values = {"person_id": person_id, "by": by, "note": note, "now": now, "links": released}
+        conn.execute(text(REMEMBER_RELEASE), values)
+    return released
+
+
+OPTED_OUT_FIELDS = """
+SELECT DISTINCT field FROM opt_out_sync.link
+WHERE org_id = :org_id AND state = 'active' AND base
+ORDER BY field
+"""
+COUNT = """
+SELECT count(*) FROM opt_out_sync.link WHERE org_id = :org_id AND state = 'active'
+"""
 GONE = """
 UPDATE opt_out_sync.link SET state = 'gone'
-WHERE org_id = :org_id AND field = :field AND state = 'active' AND not_visible_since <= :before
+WHERE org_id = :org_id AND state = 'active' AND not_visible_since <= :before
+"""
+RELEASE = """
+UPDATE opt_out_sync.link SET flips = 0 WHERE person_id = :person_id AND flips > 0
+"""
+REMEMBER_RELEASE = """
+INSERT INTO opt_out_sync.link_release (released_at, released_by, note, person_id, links)
+VALUES (:now, :by, :note, :person_id, :links)
 """

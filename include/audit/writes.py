@@ -1,16 +1,17 @@
 """Writes: what became of each planned write. Insert-only; an outcome is a row of its own."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from include.audit.runs import Run, guard
 from include.domain.values import Outcome, Side
 from include.store.bulk import fetch_frame, staged
-from include.store.database import sql_file
+from include.store.database import sql_file, transaction
 from include.store.errors import database_errors
 
 HERE = Path(__file__).parent
@@ -45,9 +46,19 @@ PENDING_DTYPES = {
     "record_id": "str",
     "object": "str",
     "field": "str",
+    "account_id": "str",
     "target": "bool",
     "cause": "str",
+    "evidence_id": "Int64",
+    "salesforce_modified_at": "datetime64[us, UTC]",
 }
+OWN_WRITES = {
+    "record_id": "str",
+    "field": "str",
+    "act_id": "Int64",
+    "act_at": "datetime64[us, UTC]",
+}
+ASKED_RECORD = pa.schema([("record_id", pa.string())])
 
 
 @database_errors()
@@ -96,17 +107,67 @@ def applied(conn: Connection, run: Run, side: Side) -> pd.DataFrame:
 
 
 @database_errors()
-def pending_writes(conn: Connection, run: Run, side: Side) -> pd.DataFrame:
+def pending_writes(
+    conn: Connection, run: Run, side: Side, *, value: bool | None = None
+) -> pd.DataFrame:
     """Read the planned writes of this run to one side that have no outcome yet.
 
     So a load that was killed goes on where it stopped.
 
+    Args:
+        conn: of the store.
+        run: whose plan.
+        side: written to.
+        value: only opt-outs (true) or clears (false); None for both.
+
     Returns:
         One row per person, record and field, ordered by record: `person_id` int64, `record_id`,
-        `object`, `field` str, `target` bool, `cause` str (the act or field that it carries).
+        `object`, `field` (null for a person without a record), `account_id` (of a person account,
+        else null) str, `target` bool, `cause` str (the act or field that it carries), `evidence_id`
+        Int64, `salesforce_modified_at` (UTC; the record's last change, as it was read).
     """
-    values = {"run_id": run.id, "side": side.value}
+    values = {"run_id": run.id, "side": side.value, "value": value}
     return fetch_frame(conn.execute(sql_file(HERE, "pending_writes"), values), PENDING_DTYPES)
+
+
+@database_errors()
+def recent_clears(conn: Connection, org_id: str, since: datetime) -> int:
+    """Count the links that runs of an org cleared since a moment, on either side."""
+    values = {"org_id": org_id, "since": since}
+    count: int = conn.execute(text(RECENT_CLEARS), values).scalar_one()
+    return count
+
+
+def own_writes(
+    engine: Engine, org_id: str, record_ids: Iterable[str], fields: Iterable[str]
+) -> pd.DataFrame:
+    """Find the opt-outs in Salesforce that our newest confirmed write set, and what they carried.
+
+    Args:
+        engine: the store.
+        org_id: the org.
+        record_ids: 18 characters.
+        fields: API names.
+
+    Returns:
+        One row per record and field: `record_id`, `field` str, `act_id` Int64, `act_at` (UTC, on
+        the store's clock). A write that carried no act of the store is left out.
+    """
+    asked = pd.DataFrame({"record_id": pd.Series(list(record_ids), dtype="str")})
+    with transaction(engine) as conn, staged(conn, "asked_record", asked, ASKED_RECORD):
+        values = {"org_id": org_id, "fields": list(fields)}
+        return fetch_frame(conn.execute(sql_file(HERE, "own_writes"), values), OWN_WRITES)
+
+
+@database_errors()
+def acts_of_run(conn: Connection, run_id: int) -> pd.DataFrame:
+    """Read the unsubscribes that a run wrote to the store.
+
+    Returns:
+        One row per act: `act_id`, `person_id` int64.
+    """
+    rows = conn.execute(text(ACTS_OF_RUN), {"run_id": run_id})
+    return fetch_frame(rows, {"act_id": "int64", "person_id": "int64"})
 
 
 @database_errors()
@@ -117,3 +178,17 @@ def open_failures(conn: Connection, org_id: str) -> int:
 
 
 OPEN_FAILURES = "SELECT count(*) FROM opt_out_sync.v_open_failures WHERE org_id = :org_id"
+RECENT_CLEARS = """
+SELECT count(DISTINCT (person_id, record_id, field)) FROM opt_out_sync.write_attempt
+WHERE org_id = :org_id AND NOT target AND attempted_at > :since
+  AND outcome IN ('applied', 'confirmed')
+"""
+ACTS_OF_RUN = """
+SELECT DISTINCT w.act_id, w.person_id
+FROM opt_out_sync.write_attempt AS w
+JOIN engagement.unsubscribe AS u ON u.id = w.act_id AND u.person_id = w.person_id
+WHERE w.sync_run_id = :run_id AND w.side = 'store' AND w.target AND w.act_id IS NOT NULL
+  AND u.kind = 'unsubscribe' AND u.origin = 'Salesforce Sync'
+  AND u.idempotency_key LIKE 'opt-out-sync/' || :run_id || '/%'
+ORDER BY w.act_id
+"""

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -127,7 +128,9 @@ def staged(
     connection.execute(text(f"DROP TABLE {name}"))
 
 
-def fetch_frame(result: CursorResult[tuple[object, ...]], dtypes: dict[str, str]) -> pd.DataFrame:
+def fetch_frame(
+    result: CursorResult[tuple[object, ...]], dtypes: Mapping[str, Any]
+) -> pd.DataFrame:
     """The rows of a small query as a frame with these columns and dtypes, also when empty."""
     frame = pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
     return frame.astype(dtypes)[list(dtypes)]

@@ -37,6 +37,14 @@ class NotPostgresError(PermanentSyncError):
     """The database URL leads to something else."""
 
 
+class UnknownPersonError(PermanentSyncError):
+    """No person of the store has this id."""
+
+
+class IncompleteEvidenceError(PermanentSyncError):
+    """A resubscribe without reason, actor or reference proves nothing."""
+
+
 @contextmanager
 def database_errors() -> Iterator[None]:
     """Turn driver errors into ours; works as a decorator too.

@@ -23,6 +23,11 @@ class Person(Base):
     __tablename__ = "person"
     __table_args__ = (
         Index("person_salesforce_id", "salesforce_id"),
+        Index(
+            "person_salesforce_record",
+            literal_column('"left"(salesforce_id, 15)'),
+            postgresql_where=literal_column("salesforce_id IS NOT NULL"),
+        ),
         {"schema": "engagement"},
     )
 
@@ -42,6 +47,16 @@ class Unsubscribe(Base):
             "person_id",
             literal_column("LEAST(occurred_at, recorded_at)").desc(),
             literal_column("id").desc(),
+        ),
+        Index(
+            "unsubscribe_clear",
+            "person_id",
+            postgresql_where=literal_column("kind = 'resubscribe' AND origin = 'Salesforce Sync'"),
+        ),
+        Index(
+            "unsubscribe_resubscribe",
+            "person_id",
+            postgresql_where=literal_column("kind = 'resubscribe'"),
         ),
         {"schema": "engagement"},
     )

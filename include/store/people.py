@@ -1,32 +1,50 @@
-"""People of the engagement store: who is opted out, and new opt-outs from Salesforce.
+"""People of the engagement store: who they are, what holds them opted out, what may end it.
 
-Everything goes through `engagement.person`, `engagement.unsubscribe`, `person_states(...)` and
-`record_act(...)`, so that a store of the user's own only has to offer these four. No address is
-read.
+Everything goes through `engagement.person`, the views `standing_opt_out` and `open_resubscribe`,
+and the functions `person_states(...)` and `states_of(...)`, so that a store of the user's own only
+has to offer these. No address is read.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from sqlalchemy import Connection, Engine
 from upath import UPath
 
-from include.store.bulk import Rows, fetch_frame, snapshot, staged, write_parquet
-from include.store.database import sql_file
+from include.store.bulk import Snapshot, fetch_frame, snapshot, staged, write_parquet
+from include.store.database import sql_file, transaction
 from include.store.errors import database_errors
 
 HERE = Path(__file__).parent
-ASKED_OPT_OUT = pa.schema(
-    [("person_id", pa.int64()), ("caused_by", pa.string()), ("idempotency_key", pa.string())]
-)
 ASKED_PERSON = pa.schema([("person_id", pa.int64())])
-RECORDED = {"person_id": "int64", "act_id": "Int64", "already_opted_out": "bool"}
 STATES = {"person_id": "int64", "is_opted_out": "boolean"}
+
+_INTEGER: Final = pd.ArrowDtype(pa.int64())
+_BOOLEAN: Final = pd.ArrowDtype(pa.bool_())
+_TEXT: Final = pd.ArrowDtype(pa.string())
+_TIME: Final = pd.ArrowDtype(pa.timestamp("us", "UTC"))
+PEOPLE: Final = {"person_id": _INTEGER, "salesforce_id": _TEXT}
+OPT_OUTS: Final = {
+    "act_id": _INTEGER,
+    "person_id": _INTEGER,
+    "at": _TIME,
+    "scope": _TEXT,
+    "origin": _TEXT,
+    "caused_by": _TEXT,
+}
+RESUBSCRIBES: Final = {
+    "act_id": _INTEGER,
+    "person_id": _INTEGER,
+    "at": _TIME,
+    "recorded_at": _TIME,
+    "origin": _TEXT,
+    "is_evidence": _BOOLEAN,
+    "is_accepted": _BOOLEAN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,55 +54,64 @@ class StoreCounts:
     people: int
     opted_out: int
     out_of_scope: int  # unsubscribes that the settings exclude
+    opt_outs: int  # unsubscribes that stand, in every scope
+    resubscribes: int  # that were accepted, or may have to be judged
 
 
 def extract_people(
-    engine: Engine, destination: UPath, *, scopes: Sequence[str], with_bounces: bool
+    engine: Engine,
+    *,
+    people: UPath,
+    opt_outs: UPath,
+    resubscribes: UPath,
+    scopes: Sequence[str],
+    with_bounces: bool,
 ) -> StoreCounts:
-    """Write the state of every person to one Parquet file, read at one instant.
+    """Write everybody and what holds them opted out to Parquet files, all read at one instant.
 
     Args:
         engine: the store.
-        destination: one row per person: `person_id` int64, `salesforce_id` string (null without
-            one), `is_opted_out` bool, `opted_out_at` timestamp[us, UTC], `act_id` int64 and
-            `origin` string (null while not opted out). Replaced by the next call.
-        scopes: which unsubscribes count.
-        with_bounces: whether bounces count.
+        people: one row per person: `person_id` int64, `salesforce_id` string (null without one).
+        opt_outs: one row per unsubscribe that stands, of every scope: `act_id`, `person_id` int64,
+            `at` timestamp[us, UTC] (of the act, or the latest time of its cause), `scope`,
+            `origin`, `caused_by` string (null unless the sync wrote it).
+        resubscribes: one row per resubscribe that was accepted or may have to be judged: `act_id`,
+            `person_id` int64, `at`, `recorded_at` timestamp[us, UTC], `origin` string,
+            `is_evidence`, `is_accepted` bool. All three are replaced by the next call.
+        scopes: which unsubscribes are counted as opted out.
+        with_bounces: whether bounces are.
 
     Raises:
         TransientSyncError, PermanentSyncError: see `include.store.errors`.
     """
     parameters = {"scopes": ",".join(scopes), "with_bounces": str(with_bounces).lower()}
     with database_errors(), snapshot(engine, parameters) as database:
-        excluded: int = database.read(HERE, "out_of_scope").table()["acts"][0].as_py()
-        rows = database.read(HERE, "people")
-        tally = _Tally(rows)
-        write_parquet(iter(tally), rows.schema, destination)
-    return StoreCounts(people=tally.people, opted_out=tally.opted_out, out_of_scope=excluded)
+        return StoreCounts(
+            out_of_scope=_count(database, "out_of_scope", "acts"),
+            opted_out=_count(database, "opted_out", "people"),
+            people=_write(database, "people", people),
+            opt_outs=_write(database, "opt_outs", opt_outs),
+            resubscribes=_write(database, "resubscribes", resubscribes),
+        )
 
 
-@database_errors()
-def record_opt_outs(conn: Connection, rows: pd.DataFrame, *, occurred_at: datetime) -> pd.DataFrame:
-    """Record an act of the sync for each person who exists and is not opted out.
-
-    Args:
-        conn: in a transaction; the acts are part of it.
-        rows: one row per person: `person_id` int, `caused_by` and `idempotency_key` str.
-        occurred_at: start of the extraction that saw the cause (aware).
+def read_groups(
+    engine: Engine, person_ids: Iterable[int]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Read some people, and everybody who names the same Salesforce record as one of them.
 
     Returns:
-        One row per row of `rows`: `person_id` int64, `act_id` Int64 (null: the person is gone),
-        `already_opted_out` bool (then `act_id` is the act that opted the person out).
-        Repeating the call adds nothing.
-
-    Raises:
-        ValueError: a person is asked for twice.
+        People, opt-outs and resubscribes with the columns of `extract_people`, Arrow-backed.
+        People who do not exist are absent.
     """
-    if not rows["person_id"].is_unique:
-        raise ValueError("rows must have one row per person")
-    with staged(conn, "asked_opt_out", rows, ASKED_OPT_OUT):
-        statement = sql_file(HERE, "record_opt_outs")
-        return fetch_frame(conn.execute(statement, {"occurred_at": occurred_at}), RECORDED)
+    asked = pd.DataFrame({"person_id": pd.Series(list(person_ids), dtype="int64")})
+    with transaction(engine) as conn:
+        with staged(conn, "asked_person", asked, ASKED_PERSON):
+            people = fetch_frame(conn.execute(sql_file(HERE, "group_people")), PEOPLE)
+        values = {"person_ids": [int(each) for each in people["person_id"]]}
+        opt_outs = fetch_frame(conn.execute(sql_file(HERE, "group_opt_outs"), values), OPT_OUTS)
+        resubscribes = conn.execute(sql_file(HERE, "group_resubscribes"), values)
+        return people, opt_outs, fetch_frame(resubscribes, RESUBSCRIBES)
 
 
 @database_errors()
@@ -100,22 +127,27 @@ def read_states(
     Returns:
         One row per id asked for: `person_id` int64, `is_opted_out` boolean (null: gone).
     """
-    asked = pd.DataFrame({"person_id": pd.Series(list(person_ids), dtype="int64")})
+    ids = [int(each) for each in person_ids]
+    asked = pd.DataFrame({"person_id": pd.Series(ids, dtype="int64")})
     with staged(conn, "asked_person", asked, ASKED_PERSON):
-        values = {"scopes": list(scopes), "with_bounces": with_bounces}
+        values = {"person_ids": ids, "scopes": list(scopes), "with_bounces": with_bounces}
         return fetch_frame(conn.execute(sql_file(HERE, "states"), values), STATES)
 
 
-class _Tally:
-    """Counts people while their batches pass by."""
+def _count(database: Snapshot, query: str, column: str) -> int:
+    count: int = database.read(HERE, query).table()[column][0].as_py()
+    return count
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
-        self.people = 0
-        self.opted_out = 0
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._rows:
-            self.people += batch.num_rows
-            self.opted_out += pc.sum(batch.column("is_opted_out")).as_py() or 0
+def _write(database: Snapshot, query: str, destination: UPath) -> int:
+    """Write what a query returns and say how many rows there were."""
+    rows, count = database.read(HERE, query), 0
+
+    def counted() -> Iterable[pa.RecordBatch]:
+        nonlocal count
+        for batch in rows:
+            count += batch.num_rows
             yield batch
+
+    write_parquet(iter(counted()), rows.schema, destination)
+    return count

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from include.audit import attempts, links, runs, settings
-from include.audit.runs import Run
+from include.audit.runs import Kind, Run
 from include.domain.errors import OptOutSyncError, PermanentSyncError, TransientSyncError
 from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
@@ -49,7 +49,7 @@ class Trigger:
     airflow_run_id: str
     interval: tuple[datetime, datetime] | None
     plan_only: bool
-    kind: str = "night"
+    kind: Kind = "night"
 
 
 def preflight(

@@ -16,6 +16,7 @@ def shared_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
     with running_emulator(
         tmp_path_factory.mktemp("salesforce"), Size(contacts=60, leads=30)
     ) as org:
+        org.snapshot()
         yield org
 
 
@@ -26,8 +27,10 @@ def world(
     os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
     monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", shared_emulator.airflow_connection)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.ca_bundle))
-    shared_emulator.restore()
+    shared_emulator.reset()
     world = World(engine, shared_emulator, UPath(tmp_path_factory.mktemp("staging")))
-    world.choose(enabled=True)
+    # one machine, one clock: what matters of two clocks is tested without waiting, in tests/unit
+    world.choose(enabled=True, clock_skew_seconds=0)
+    world.confirm_org()
     yield world
-    shared_emulator.restore()
+    shared_emulator.reset()

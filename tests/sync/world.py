@@ -9,11 +9,12 @@ from airflow.providers.salesforce.hooks.salesforce import SalesforceHook
 from sqlalchemy import Engine, text
 from upath import UPath
 
-from include.audit import settings
+from include.audit import orgs, settings
 from include.domain.values import SalesforceObject
 from include.salesforce.bulk_jobs import Polling
 from include.salesforce.client import SalesforceClient
 from include.salesforce.session import Backoff, SalesforceSession
+from include.store import acts
 from include.sync import nightly
 from include.sync.clock import utc_now
 from include.sync.preflight import Trigger, preflight
@@ -21,6 +22,7 @@ from include.sync.report import report
 from local.salesforce_emulator.testing import RunningEmulator
 
 FIELD = "HasOptedOutOfEmail"
+SALES_FIELD = "Sales_Opt_Out__c"
 
 
 @dataclass
@@ -40,6 +42,8 @@ class World:
     def _is_plain(record):
         return not record["IsDeleted"] and not record.get("IsConverted")
 
+    client_class = SalesforceClient
+
     def client(self) -> SalesforceClient:
         session = SalesforceSession(
             lambda http: SalesforceHook("salesforce", session=http).get_conn(),
@@ -54,6 +58,24 @@ class World:
             now = settings.current(conn).settings.model_dump()
             chosen = settings.Settings.model_validate(now | choices)
             settings.save(conn, chosen, saved_by="admin", note="test", now=utc_now())
+
+    def org_id(self):
+        return self.client().organization_id()
+
+    def confirm_org(self):
+        with self.engine.begin() as conn:
+            orgs.confirm(conn, self.org_id(), by="admin", note="test", now=utc_now())
+
+    def forget_confirmation(self):
+        self.confirmed = False
+        self.sql("ALTER TABLE opt_out_sync.org_confirmation DISABLE TRIGGER USER")
+        self.sql("DELETE FROM opt_out_sync.org_confirmation")
+        self.sql("ALTER TABLE opt_out_sync.org_confirmation ENABLE TRIGGER USER")
+
+    def both_fields(self):
+        for obj in SalesforceObject:
+            self.org.install_checkbox(obj, SALES_FIELD)
+        self.choose(field_mode="both", sales_opt_out_field=SALES_FIELD)
 
     # -- people and records
 
@@ -75,6 +97,25 @@ class World:
         """One person linked to one record, with the given flags."""
         record_id = self.record(salesforce, obj)
         return self.person(record_id, store), record_id
+
+    def consent(self, person_id, *, at=None, by_person=False):
+        """Record evidence; returns the act's id."""
+        with self.engine.begin() as conn:
+            return acts.record_resubscribe(
+                conn,
+                person_id=person_id,
+                reason="asked by phone",
+                actor="support",
+                reference="CASE-1",
+                approver=None,
+                by_person=by_person,
+                occurred_at=at or utc_now(),
+                idempotency_key=f"consent/{person_id}/{next(self.runs)}",
+            )
+
+    def salesforce_id(self, person_id):
+        rows = self.sql("SELECT salesforce_id FROM engagement.person WHERE id = :p", p=person_id)
+        return rows[0].salesforce_id
 
     def unsubscribe(self, person_id, **act):
         act = {
@@ -128,9 +169,10 @@ class World:
                 )
                 for obj in SalesforceObject
             },
-            "merge": lambda: nightly.merge(e, s, n, clock=utc_now),
-            "load.store": lambda: nightly.load_store(e, n, clock=utc_now),
+            "merge": lambda: nightly.merge(e, self.client(), s, n, clock=utc_now),
+            "load.store": lambda: nightly.load_store(e, s, n, clock=utc_now),
             "load.salesforce": lambda: nightly.load_salesforce(e, self.client(), n, clock=utc_now),
+            "load.clears": lambda: nightly.load_clears(e, self.client(), s, n, clock=utc_now),
             "verify": lambda: nightly.verify(e, self.client(), n, clock=utc_now),
             "close": lambda: nightly.close(e, s, n, clock=utc_now),
         }
@@ -175,6 +217,39 @@ class World:
         )
         return self.sql(query, n=sync_run_id)
 
+    def judgements(self, person_id):
+        query = (
+            "SELECT * FROM opt_out_sync.resubscribe_judgement WHERE person_id = :p ORDER BY id"
+        )
+        return self.sql(query, p=person_id)
+
+    def judgement(self, act_id):
+        """Newest verdict and code of one resubscribe."""
+        rows = self.sql(
+            "SELECT verdict, code FROM opt_out_sync.resubscribe_judgement WHERE act_id = :a "
+            "ORDER BY id DESC LIMIT 1",
+            a=act_id,
+        )
+        return tuple(rows[0]) if rows else None
+
+    def everything(self):
+        """What a plan must not change, on both sides and in the sync's own memory."""
+        tables = [
+            "engagement.person",
+            "engagement.unsubscribe",
+            "opt_out_sync.link",
+            "opt_out_sync.write_attempt",
+            "opt_out_sync.resubscribe_judgement",
+            "opt_out_sync.held_clear",
+            "opt_out_sync.unlinked_person",
+        ]
+        rows = {
+            table: sorted(map(str, self.sql(f"SELECT * FROM {table}")))  # noqa: S608
+            for table in tables
+        }
+        return rows | {obj: self.org.records(obj) for obj in SalesforceObject}
+
     def base(self, person_id):
-        rows = self.sql("SELECT base FROM opt_out_sync.link WHERE person_id = :p", p=person_id)
+        rows = self.sql("SELECT base FROM opt_out_sync.link WHERE person_id = :p AND state = 'active'",
+            p=person_id,)
         return rows[0].base if rows else None

@@ -1,5 +1,6 @@
--- Links of one org and field. Grain: one row per link.
-SELECT person_id, record_id, base, state, not_visible_since IS NULL AS is_visible
+-- Links of one org and some fields. Grain: one row per link.
+SELECT person_id, record_id, object, field, base, base_since, state,
+       not_visible_since IS NULL AS is_visible, evidence_id, flips::bigint AS flips
 FROM opt_out_sync.link
 WHERE org_id = current_setting('opt_out_sync.org_id')
-  AND field = current_setting('opt_out_sync.field')
+  AND field = ANY (string_to_array(current_setting('opt_out_sync.fields'), ','))

@@ -3,7 +3,7 @@
 WITH seen AS (
     INSERT INTO opt_out_sync.link AS l
         (org_id, person_id, record_id, object, field, state, not_visible_since, first_seen_at)
-    SELECT :org_id, person_id, record_id, object, :field,
+    SELECT :org_id, person_id, record_id, object, field,
            CASE WHEN is_deleted THEN 'gone' ELSE 'active' END,
            CASE WHEN is_deleted OR NOT is_visible THEN CAST(:now AS timestamptz) END,
            :now

@@ -6,13 +6,13 @@ WITH state AS MATERIALIZED (
            known.act_id,
            coalesce(known.is_opted_out, false) AS already_opted_out
     FROM asked_opt_out AS asked
-    LEFT JOIN engagement.person_states(ARRAY['team'], false) AS known USING (person_id)
+    LEFT JOIN engagement.person_states(:scopes, :with_bounces) AS known USING (person_id)
     ORDER BY asked.person_id
 )
 SELECT person_id,
        CASE WHEN already_opted_out THEN act_id
             ELSE engagement.record_act(person_id, 'unsubscribe', 'team', 'Salesforce Sync', NULL,
-                                       NULL, caused_by, :occurred_at, idempotency_key)
+                                       NULL, NULL, NULL, caused_by, :occurred_at, idempotency_key)
        END AS act_id,
        already_opted_out
 FROM state

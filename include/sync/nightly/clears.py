@@ -148,12 +148,16 @@ def _acts(run: Run, rows: pd.DataFrame, judged: pd.DataFrame, dated: pd.Series) 
         ignore_index=True,
     ).drop_duplicates("person_id")
     act_id = pd.to_numeric(causes["cause"].str.extract(r"^act:(\d+)$", expand=False))
-    occurred_at = act_id.map(dated).fillna(pd.Timestamp(read_at(run)))
+    occurred_at = (
+        pd.to_datetime(act_id.map(dated), utc=True)
+        .dt.as_unit("us")
+        .fillna(pd.Timestamp(read_at(run)))
+    )
     return pd.DataFrame(
         {
             "person_id": causes["person_id"].astype("int64"),
             "caused_by": causes["cause"],
-            "occurred_at": occurred_at.astype("timestamp[us, tz=UTC][pyarrow]"),
+            "occurred_at": occurred_at,
             "idempotency_key": f"opt-out-sync/{run.id}/clear/" + causes["person_id"].astype("str"),
         }
     ).reset_index(drop=True)
@@ -184,7 +188,7 @@ class _Worker:
             runs.guard(conn, self.run, now=now)
             require_unchanged(conn, self.run)
             with conn.begin_nested() as savepoint:
-                done = store_acts.record_clears(conn, clear.acts, read_at=read_at(self.run))
+                done = self._record_clears(conn, clear.acts)
                 is_superseded = bool(done["is_superseded"].any())
                 if is_superseded:
                     savepoint.rollback()
@@ -193,6 +197,16 @@ class _Worker:
                 return False
             self._record_cleared(conn, clear, done, now)
         return True
+
+    def _record_clears(self, conn: Connection, acts: pd.DataFrame) -> pd.DataFrame:
+        chosen = self.run.settings.settings
+        return store_acts.record_clears(
+            conn,
+            acts,
+            read_at=read_at(self.run),
+            scopes=chosen.synced_scopes,
+            with_bounces=chosen.bounces_sync,
+        )
 
     def _record_cleared(
         self, conn: Connection, clear: Clear, done: pd.DataFrame, now: datetime

@@ -115,7 +115,7 @@ def load_salesforce(
         planned = planned.iloc[:0]
     access = access_of(engine, run.id)
     for (field, obj), rows in planned.groupby(["field", "object"]):
-        target = Target(SalesforceObject(obj), str(field))
+        target = Target(SalesforceObject(str(obj)), str(field))
         if access.fields[target.field][target.obj].updateable:
             _write_flags(engine, client, run, target, rows, clock)
         else:

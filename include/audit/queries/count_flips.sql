@@ -1,0 +1,33 @@
+-- Closed nights running in which the other side undid a link. A night that is run again is still
+-- one night: an attempt of it that closed before counts with this one. Three stay three until a
+-- person releases the link. Grain of `undone`: one row per link.
+WITH attempt AS (
+    SELECT r.id
+    FROM opt_out_sync.sync_run AS r
+    JOIN opt_out_sync.sync_run AS this ON this.id = :run_id
+    WHERE r.kind = 'night' AND r.night = this.night AND r.org_id = this.org_id
+      AND (r.id = this.id OR (r.state = 'closed' AND r.id < this.id))
+), undone AS MATERIALIZED (
+    SELECT a.person_id, a.record_id, a.field, min(a.sync_run_id) AS first_run_id
+    FROM opt_out_sync.merge_audit AS a
+    WHERE a.sync_run_id IN (SELECT id FROM attempt)
+      AND a.code = 'CLEARED_IN_SALESFORCE_ONLY'
+      AND a.target_salesforce
+    GROUP BY a.person_id, a.record_id, a.field
+), counted AS (
+    SELECT l.id,
+           CASE WHEN u.person_id IS NULL THEN 0
+                WHEN u.first_run_id = :run_id THEN l.flips + 1
+                ELSE l.flips
+           END AS flips
+    FROM opt_out_sync.link AS l
+    LEFT JOIN undone AS u
+        ON u.person_id = l.person_id AND u.record_id = l.record_id AND u.field = l.field
+    WHERE l.org_id = :org_id
+      AND l.flips < :most
+      AND (l.flips <> 0 OR u.person_id IS NOT NULL)
+)
+UPDATE opt_out_sync.link AS l
+SET flips = counted.flips
+FROM counted
+WHERE counted.id = l.id AND counted.flips <> l.flips

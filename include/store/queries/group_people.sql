@@ -1,0 +1,11 @@
+-- Some people, and everybody who names the same record. Grain: one row per person.
+SELECT p.id AS person_id, p.salesforce_id
+FROM asked_person AS asked
+JOIN engagement.person AS p ON p.id = asked.person_id
+UNION
+SELECT p.id, p.salesforce_id
+FROM asked_person AS asked
+JOIN engagement.person AS one ON one.id = asked.person_id AND one.salesforce_id IS NOT NULL
+JOIN engagement.person AS p
+    ON p.salesforce_id IS NOT NULL AND left(p.salesforce_id, 15) = left(one.salesforce_id, 15)
+ORDER BY 1
