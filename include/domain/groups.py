@@ -13,6 +13,7 @@ from include.domain.aligned import (
     Integers,
     Positions,
     any_of,
+    appended,
     bools,
     integers,
     is_in,
@@ -83,7 +84,7 @@ class Groups:
 def group_people(people: int, linked: Linked, is_deleted: Bools) -> Groups:
     """Number the groups; a deleted record links nobody."""
     of_person = np.full(people, -1, np.int64)
-    lives = ~((linked.row >= 0) & is_deleted[linked.row])
+    lives = ~appended(is_deleted, False)[linked.row]
     codes, keys = pd.factorize(linked.key[lives])
     of_person[linked.person[lives]] = codes
     alone = np.flatnonzero(of_person < 0)

@@ -18,6 +18,7 @@ from include.domain.aligned import (
     Flags,
     Integers,
     Positions,
+    appended,
     bools,
     is_in,
     nullable,
@@ -169,13 +170,14 @@ def _keys(person: pd.Series, record: pd.Series, link: pd.Series, next_id: pd.Ser
 def _follow(row: Positions, keys: _Keys) -> tuple[_Hops, Positions, Integers]:
     """Walk every chain to its end; a circle ends nowhere."""
     row, key = row.copy(), keys.person.copy()
+    following = appended(keys.next, -1)
     walked: list[tuple[Positions, Positions]] = []
-    moving = np.flatnonzero((row >= 0) & (keys.next[row] >= 0))
+    moving = np.flatnonzero(following[row] >= 0)
     while len(moving) and len(walked) < LONGEST_CHAIN:
         walked.append((moving, row[moving]))
-        key[moving] = keys.next[row[moving]]
+        key[moving] = following[row[moving]]
         row[moving] = positions(keys.record, key[moving])
-        moving = moving[(row[moving] >= 0) & (keys.next[row[moving]] >= 0)]
+        moving = moving[following[row[moving]] >= 0]
     row[moving], key[moving] = -1, keys.person[moving]
     person = np.concatenate([people for people, _ in walked] or [moving])
     circles = np.isin(person, moving)

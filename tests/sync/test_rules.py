@@ -5,7 +5,7 @@ from time import sleep
 
 import pytest
 
-from include.audit import orgs
+from include.audit import links, orgs
 from include.domain.values import SalesforceObject
 from include.store.database import transaction
 from include.sync.clock import utc_now
@@ -102,11 +102,11 @@ def test_evidence_of_a_person_without_a_record_clears_the_store(world):
 def test_evidence_waits_while_the_field_cannot_be_read(world):
     person, record = world.pair(True, True)
     world.night()
-    world.org.set_field_access(CONTACT, FIELD, read=False, edit=False)
+    world.org.set_field_access(CONTACT, FIELD, readable=False, updateable=False)
     act = world.consent(person)
     world.work()
     assert world.judgement(act) == ("waiting", "NOT_READ")
-    world.org.set_field_access(CONTACT, FIELD, read=True, edit=True)
+    world.org.set_field_access(CONTACT, FIELD, readable=True, updateable=True)
     world.night()
     assert world.agreed(person, record) is False
 
@@ -292,9 +292,9 @@ def test_many_clears_wait_for_a_person_and_nothing_is_cleared(world):
     assert all(agreed_and_opted_out(world, *pair) for pair in pairs)
     assert {world.judgement(act) for act in acts} == {("held", "HELD")}
     assert len(world.sql("SELECT * FROM opt_out_sync.v_held_clears")) == 6
-    assert world.sql(
-        "SELECT state FROM opt_out_sync.sync_run WHERE id = :n", n=sync_run_id
-    ) == [("closed",)]
+    assert world.sql("SELECT state FROM opt_out_sync.sync_run WHERE id = :n", n=sync_run_id) == [
+        ("closed",)
+    ]
 
 
 def test_the_first_night_of_an_org_only_plans_salesforce(world):
@@ -314,16 +314,20 @@ def test_the_first_night_of_an_org_only_plans_salesforce(world):
 def test_a_record_that_is_undone_every_night_is_left_alone_until_released(world):
     person, record = world.pair(True, True)
     world.night()
-    for _ in range(3):
+    for day in range(1, 4):
         world.org.edit(record, **{FIELD: False})
-        world.night()
+        world.night(days=day)
     world.org.edit(record, **{FIELD: False})
-    attempt, sync_run_id = world.work()
+    attempt, sync_run_id = world.work(days=4)
     assert world.codes(sync_run_id) == {person: "TUG_OF_WAR"}
     assert not world.in_salesforce(record)
     assert world.in_store(person)
     with pytest.raises(NightNeedsAttentionError, match="opted in again every night"):
         world.report(attempt)
+    with transaction(world.engine) as conn:
+        links.release(conn, person, by="admin", note="flow mended", now=utc_now())
+    world.night(days=5)
+    assert agreed_and_opted_out(world, person, record)
 
 
 # -- the other rule

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from upath import UPath
 
 from include.audit import orgs, settings
+from include.audit.runs import find
 from include.domain.values import SalesforceObject
 from include.salesforce.bulk_jobs import Polling
 from include.salesforce.client import SalesforceClient
@@ -17,6 +18,7 @@ from include.salesforce.session import Backoff, SalesforceSession
 from include.store import acts
 from include.sync import nightly
 from include.sync.clock import utc_now
+from include.sync.nightly.steps import stage_of
 from include.sync.preflight import Trigger, preflight
 from include.sync.report import report
 from local.salesforce_emulator.testing import RunningEmulator
@@ -74,7 +76,7 @@ class World:
 
     def both_fields(self):
         for obj in SalesforceObject:
-            self.org.install_checkbox(obj, SALES_FIELD)
+            self.org.install_checkbox(obj, SALES_FIELD, "Sales Opt Out")
         self.choose(field_mode="both", sales_opt_out_field=SALES_FIELD)
 
     # -- people and records
@@ -126,8 +128,8 @@ class World:
             "at": utc_now() - timedelta(days=1),
         } | act
         self.sql(
-            "SELECT engagement.record_act(:person, :kind, :scope, :origin, null, null, null, :at, "
-            "gen_random_uuid()::text)",
+            "SELECT engagement.record_act(:person, :kind, :scope, :origin, null, null, null, null, "
+            "null, :at, gen_random_uuid()::text)",
             **act,
         )
 
@@ -146,13 +148,21 @@ class World:
 
     # -- nights
 
-    def open_night(self, run_id=None, plan_only=False):
-        """Run preflight; returns the attempt that it announced and what it returned."""
+    def open_night(self, run_id=None, plan_only=False, days=None):
+        """Run preflight; returns the attempt that it announced and what it returned.
+
+        The night is named by its start, or else is so many days from now.
+        """
+        end = None if days is None else utc_now() + timedelta(days=days)
         attempts = [None]
         sync_run_id = preflight(
             self.engine,
             self.client(),
-            Trigger(run_id or f"manual__{next(self.runs)}", None, plan_only),
+            Trigger(
+                run_id or f"manual__{next(self.runs)}",
+                None if end is None else (end - timedelta(days=1), end),
+                plan_only,
+            ),
             clock=utc_now,
             announce=attempts.append,
         )
@@ -177,16 +187,22 @@ class World:
             "close": lambda: nightly.close(e, s, n, clock=utc_now),
         }
 
-    def work(self, plan_only=False):
+    def lose(self, sync_run_id, record_ids, obj=SalesforceObject.CONTACT):
+        """Let Salesforce's answer of this night lack some records, as it does without a word."""
+        stage = stage_of(self.staging, find(self.engine, sync_run_id))
+        seen = stage.read(obj)
+        stage.write(obj, seen[~seen["record_id"].isin(record_ids)], utc_now())
+
+    def work(self, plan_only=False, days=None):
         """Run a night up to `close`; returns its attempt, and its run id unless it was off."""
-        attempt, sync_run_id = self.open_night(plan_only=plan_only)
+        attempt, sync_run_id = self.open_night(plan_only=plan_only, days=days)
         for step in self.steps(sync_run_id).values() if sync_run_id else ():
             step()
         return attempt, sync_run_id
 
-    def night(self, plan_only=False):
+    def night(self, plan_only=False, days=None):
         """Run a whole night that ends green; returns its sync run id."""
-        attempt, sync_run_id = self.work(plan_only)
+        attempt, sync_run_id = self.work(plan_only, days)
         self.report(attempt)
         return sync_run_id
 
@@ -218,9 +234,7 @@ class World:
         return self.sql(query, n=sync_run_id)
 
     def judgements(self, person_id):
-        query = (
-            "SELECT * FROM opt_out_sync.resubscribe_judgement WHERE person_id = :p ORDER BY id"
-        )
+        query = "SELECT * FROM opt_out_sync.resubscribe_judgement WHERE person_id = :p ORDER BY id"
         return self.sql(query, p=person_id)
 
     def judgement(self, act_id):
@@ -243,13 +257,12 @@ class World:
             "opt_out_sync.held_clear",
             "opt_out_sync.unlinked_person",
         ]
-        rows = {
-            table: sorted(map(str, self.sql(f"SELECT * FROM {table}")))  # noqa: S608
-            for table in tables
-        }
+        rows = {table: sorted(map(str, self.sql(f"SELECT * FROM {table}"))) for table in tables}
         return rows | {obj: self.org.records(obj) for obj in SalesforceObject}
 
     def base(self, person_id):
-        rows = self.sql("SELECT base FROM opt_out_sync.link WHERE person_id = :p AND state = 'active'",
-            p=person_id,)
+        rows = self.sql(
+            "SELECT base FROM opt_out_sync.link WHERE person_id = :p AND state = 'active'",
+            p=person_id,
+        )
         return rows[0].base if rows else None
