@@ -22,6 +22,10 @@ class WrongInputError(Exception):
     """The command cannot be understood; the message is the one sentence to print."""
 
 
+class RefusedError(Exception):
+    """The command is understood and cannot be done now; the message says why."""
+
+
 class OneSentenceParser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, without the usage around it."""
 

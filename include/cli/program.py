@@ -7,10 +7,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError
 
-from include.cli import migrate, settings
+from include.cli import clears, corrections, explain, migrate, orgs, resubscribe, settings, simulate
 from include.cli.arguments import (
     Command,
     OneSentenceParser,
+    RefusedError,
     WrongInputError,
     is_storable,
     without_addresses,
@@ -19,7 +20,7 @@ from include.domain.errors import OptOutSyncError
 from include.store.database import connect
 
 URL_HINT = "give --database-url or set OPT_OUT_SYNC_DATABASE_URL"
-FAMILIES = (migrate, settings)
+FAMILIES = (migrate, settings, resubscribe, explain, simulate, corrections, orgs, clears)
 
 
 class Environment(BaseSettings):
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command(_engine(options.database_url), options)
     except WrongInputError as error:
         return _complain(error, 2)
-    except OptOutSyncError as error:
+    except (OptOutSyncError, RefusedError) as error:
         return _complain(error, 1)
     return 0
 
