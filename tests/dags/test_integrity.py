@@ -98,6 +98,7 @@ def test_the_night_has_the_steps_of_its_drawing(nightly):
         "merge",
         "load.store",
         "load.salesforce",
+        "load.clears",
         "verify",
         "close",
         "report",

@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from include.audit import settings
+from include.audit import orgs, settings
 from include.store.database import connect
 from include.sync.clock import utc_now
+from local.salesforce_emulator.seed import ORGANIZATION_ID
 from local.salesforce_emulator.testing import Size, running_emulator
 from tests.conftest import new_database
 
 ROOT = Path(__file__).parents[2]
 STEPS = {
     "preflight", "extract.store", "extract.contact", "extract.lead", "merge",
-    "load.store", "load.salesforce", "verify", "close", "report",
+    "load.store", "load.salesforce", "load.clears", "verify", "close", "report",
 }  # fmt: skip
 
 
@@ -63,6 +64,7 @@ class Airflow:
         with self.store.begin() as conn:
             chosen = settings.Settings(enabled=True)
             settings.save(conn, chosen, saved_by="admin", note="test", now=utc_now())
+            orgs.confirm(conn, ORGANIZATION_ID, by="admin", note="test", now=utc_now())
 
     def sql(self, statement, **values):
         with self.store.begin() as conn:
