@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 
+from include.audit.planner import for_many_rows
 from include.audit.runs import Run, guard
 from include.domain.conflicts import TUG_OF_WAR_AFTER
 from include.store.bulk import snapshot, staged, to_pandas
@@ -96,8 +97,9 @@ def move_bases(conn: Connection, run: Run, *, now: datetime) -> int:
     if run.plan_only:
         return 0
     values = {"run_id": run.id, "now": now}
-    moved: int = conn.execute(sql_file(HERE, "move_bases"), values).scalar_one()
-    conn.execute(sql_file(HERE, "uncover_links"), {"run_id": run.id, "org_id": run.org_id})
+    with for_many_rows(conn):
+        moved: int = conn.execute(sql_file(HERE, "move_bases"), values).scalar_one()
+        conn.execute(sql_file(HERE, "uncover_links"), {"run_id": run.id, "org_id": run.org_id})
     return moved
 
 
@@ -203,7 +205,8 @@ def count_flips(conn: Connection, run: Run, *, now: datetime) -> int:
     if run.plan_only or run.kind != "night":
         return 0
     values = {"run_id": run.id, "org_id": run.org_id, "most": TUG_OF_WAR_AFTER}
-    return conn.execute(sql_file(HERE, "count_flips"), values).rowcount
+    with for_many_rows(conn):
+        return conn.execute(sql_file(HERE, "count_flips"), values).rowcount
 
 
 @database_errors()

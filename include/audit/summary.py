@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from include.audit.planner import for_many_rows
 from include.domain.values import Outcome, Side
 from include.store.database import sql_file
 from include.store.errors import database_errors
@@ -30,7 +31,8 @@ def night_summary(conn: Connection, run_id: int) -> list[SummaryRow]:
 
     A decision to write both sides counts once on each.
     """
-    rows = conn.execute(sql_file(HERE, "night_summary"), {"run_id": run_id}).mappings()
+    with for_many_rows(conn):
+        rows = conn.execute(sql_file(HERE, "night_summary"), {"run_id": run_id}).mappings().all()
     return [
         SummaryRow(
             code=row["code"],
@@ -43,17 +45,37 @@ def night_summary(conn: Connection, run_id: int) -> list[SummaryRow]:
     ]
 
 
+@database_errors()
 def night_sentence(conn: Connection, run_id: int) -> str:
-    """Say in one sentence what a run decided, wrote and could not write."""
+    """Say in one sentence what a run decided, wrote, holds back and could not write."""
     rows = night_summary(conn, run_id)
-    to_store = _links(row for row in rows if row.side is Side.STORE)
-    to_salesforce = _links(row for row in rows if row.side is Side.SALESFORCE)
-    failed = _links(row for row in rows if row.outcome is Outcome.FAILED)
+    decided: int = conn.execute(text(DECIDED), {"run_id": run_id}).scalar_one()
+    to_store = _links(rows, side=Side.STORE, target=True)
+    to_salesforce = _links(rows, side=Side.SALESFORCE, target=True)
     return (
         f"{to_store:,} opt-outs to the store, {to_salesforce:,} to Salesforce, "
-        f"{failed:,} of them failed; {_links(rows):,} decisions in all."
+        f"{_clears(rows)}{_links(rows, outcome=Outcome.FAILED):,} of them failed; "
+        f"{decided:,} decisions in all."
     )
 
 
-def _links(rows: Iterable[SummaryRow]) -> int:
-    return sum(row.links for row in rows)
+def _clears(rows: Iterable[SummaryRow]) -> str:
+    """Tell of clears where there are any: most nights have none."""
+    store = _links(rows, side=Side.STORE, target=False)
+    salesforce = _links(rows, side=Side.SALESFORCE, target=False)
+    if not store and not salesforce:
+        return ""
+    held = _links(rows, outcome=Outcome.HELD)
+    return f"{store:,} clears to the store, {salesforce:,} to Salesforce ({held:,} of them held), "
+
+
+def _links(rows: Iterable[SummaryRow], **wanted: Side | Outcome | bool) -> int:
+    """Count the links of the rows that have all these values."""
+    return sum(
+        row.links
+        for row in rows
+        if all(getattr(row, name) == value for name, value in wanted.items())
+    )
+
+
+DECIDED = "SELECT count(*) FROM opt_out_sync.merge_audit WHERE sync_run_id = :run_id"

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 
+from include.audit.planner import for_many_rows
 from include.audit.runs import Run, guard
 from include.domain.values import Outcome, Side
 from include.store.bulk import fetch_frame, staged
@@ -127,7 +128,8 @@ def pending_writes(
         Int64, `salesforce_modified_at` (UTC; the record's last change, as it was read).
     """
     values = {"run_id": run.id, "side": side.value, "value": value}
-    return fetch_frame(conn.execute(sql_file(HERE, "pending_writes"), values), PENDING_DTYPES)
+    with for_many_rows(conn):
+        return fetch_frame(conn.execute(sql_file(HERE, "pending_writes"), values), PENDING_DTYPES)
 
 
 @database_errors()
@@ -151,7 +153,8 @@ def own_writes(
 
     Returns:
         One row per record and field: `record_id`, `field` str, `act_id` Int64, `act_at` (UTC, on
-        the store's clock). A write that carried no act of the store is left out.
+        the store's clock): the newest act, where several people share the record. Left out is what
+        carried anything but acts of the store, and what we wrote again and never read back.
     """
     asked = pd.DataFrame({"record_id": pd.Series(list(record_ids), dtype="str")})
     with transaction(engine) as conn, staged(conn, "asked_record", asked, ASKED_RECORD):

@@ -19,6 +19,9 @@ WITH planned AS (
 )
 SELECT planned.code, planned.side, planned.target, newest.outcome, count(*) AS links
 FROM planned
-LEFT JOIN newest USING (person_id, record_id, field, side)
+LEFT JOIN newest
+    ON newest.person_id = planned.person_id AND newest.side = planned.side
+   AND newest.record_id IS NOT DISTINCT FROM planned.record_id
+   AND newest.field IS NOT DISTINCT FROM planned.field
 GROUP BY planned.code, planned.side, planned.target, newest.outcome
 ORDER BY planned.code, planned.side, planned.target, newest.outcome

@@ -367,13 +367,6 @@ GRANT SELECT, INSERT ON opt_out_sync.resubscribe_judgement TO opt_out_sync_write
 GRANT SELECT, INSERT, UPDATE ON opt_out_sync.held_clear TO opt_out_sync_writer;
 GRANT SELECT ON opt_out_sync.org_confirmation TO opt_out_sync_writer;
 
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'opt_out_admin') THEN
-        CREATE ROLE opt_out_admin NOLOGIN;
-    END IF;
-END
-$$;
 -- What an admin decides: settings, the first night of an org, the end of a tug of war.
 GRANT USAGE ON SCHEMA opt_out_sync TO opt_out_admin;
 GRANT SELECT, INSERT ON opt_out_sync.settings_version, opt_out_sync.org_confirmation
