@@ -1,6 +1,6 @@
 """What a merge decides by: gathered once, staged, so that it can be explained later."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,14 +40,30 @@ def choices_of(settings: Settings) -> Choices:
 
 
 def gather(
-    engine: Engine, client: SalesforceClient, stage: Stage, run: Run, access: Access, now: datetime
+    engine: Engine,
+    client: SalesforceClient,
+    stage: Stage,
+    run: Run,
+    access: Access,
+    now: datetime,
+    *,
+    person_ids: Collection[int] | None = None,
 ) -> Extract:
     """Read what is staged of both sides, and add what earlier runs know.
 
     The parts that are read here are staged, too: `load_extract` returns the same later.
+
+    Args:
+        engine: the store.
+        client: Salesforce.
+        stage: where both sides rest.
+        run: whose decisions these are.
+        access: what can be read.
+        now: when.
+        person_ids: whom the staged files are about; None: everybody.
     """
     unjudged = _without(stage.read(RESUBSCRIBES), judgements.read_final(engine))
-    known = links.read_links(engine, run.org, None)
+    known = links.read_links(engine, run.org, None, person_ids=person_ids)
     extract = Extract(
         people=stage.read(PEOPLE),
         opt_outs=stage.read(OPT_OUTS),
