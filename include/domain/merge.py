@@ -114,6 +114,7 @@ def merge(
         acts=acts,
         newest=newest,
         claims=world.claims,
+        accepted=store_state.accepted(world.people, extract.resubscribes),
         links=links,
         life=life,
         groups=world.groups,

@@ -45,9 +45,8 @@ class Plan:
     @property
     def changes(self) -> Bools:
         """Whether a link is written or its base moves."""
-        return (
-            (self.target_store != NULL) | (self.target_salesforce != NULL) | (self.new_base != NULL)
-        )
+        writes = (self.target_store != NULL) | (self.target_salesforce != NULL)
+        return np.asarray(writes | (self.new_base != NULL), bool)
 
 
 def _table(choose: Callable[[Decision], bool | None], rule: ConflictRule) -> Flags:
@@ -172,7 +171,8 @@ def _clear(links: Links, made: Plan, cleared: Bools) -> None:
     made.target_store[at] = np.where(links.is_opted_out[at], 0, NULL)
     made.target_salesforce[at] = np.where(shown, 0, NULL)
     made.new_base[at] = np.where(lives & (links.base[at] != Base.NOT_OPTED_OUT), 0, NULL)
-    acts = made.changes[at] & (links.is_opted_out[at] | shown)
+    # what joins from another record is ended, too, before it reaches the store
+    acts = made.changes[at] & (links.is_opted_out[at] | (links.store[at] == 1) | shown)
     made.code[at[acts]] = NUMBER[Code.RESUBSCRIBED]
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from include.domain import sentences
 from include.domain.aligned import (
@@ -31,6 +32,7 @@ from include.domain.plan import NAMES, NUMBER, Plan
 from include.domain.store_state import Acts
 
 TIME: Final = "datetime64[us, UTC]"
+_SECONDS: Final = pd.ArrowDtype(pa.timestamp("s", "UTC"))
 LAST_MODIFIED: Final = "last modified"
 HISTORY: Final = "history"
 OWN_WRITE: Final = "own write"
@@ -85,6 +87,7 @@ class Sides:
     acts: Acts
     newest: Positions
     claims: tuple[Integers, Integers]
+    accepted: Integers
     links: Links
     life: Life
     groups: Groups
@@ -247,8 +250,10 @@ def _evidence(sides: Sides, made: Plan, at: Positions) -> pd.api.extensions.Exte
 
 def _shared_with(sides: Sides, made: Plan, at: Positions) -> pd.api.extensions.ExtensionArray:
     leader = made.leader[at]
-    other = integers(sides.people["person_id"])[sides.links.person[leader]]
-    return numbers(other, (leader >= 0) & (made.code[at] == NUMBER[Code.SHARED_RECORD]))
+    person = sides.links.person[leader]
+    names_other = made.code[at] == NUMBER[Code.SHARED_RECORD]
+    names_other |= (made.code[at] == NUMBER[Code.TUG_OF_WAR]) & (person != sides.links.person[at])
+    return numbers(integers(sides.people["person_id"])[person], (leader >= 0) & names_other)
 
 
 def _causes(sides: Sides, made: Plan, at: Positions, names: pd.Series) -> pd.Series:
@@ -283,9 +288,7 @@ def _stamp(sides: Sides, at: Positions) -> pd.Series:
 def _stamped(at: Integers) -> pd.Series:
     """Return `@<time>` to the whole second, rounded up; nothing where no time is known."""
     seconds = -(-at // 1_000_000)
-    text = pd.Series(pd.to_datetime(seconds, unit="s", utc=True)).astype(
-        "timestamp[s, tz=UTC][pyarrow]"
-    )
+    text = pd.Series(pd.to_datetime(seconds, unit="s", utc=True)).astype(_SECONDS)
     stamp: pd.Series = "@" + text.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype("str")
     return stamp.where(at > 0, "")
 
@@ -323,16 +326,20 @@ def _leaders_causes(sides: Sides, leader: Positions) -> pd.Series:
 
 
 def _clearing(sides: Sides, at: Positions, seen: pd.Series) -> pd.Series:
-    """Name what clears: evidence, a resubscribe without, or the box that was cleared."""
+    """Name what clears: evidence, a resubscribe without, or the box that was cleared.
+
+    Where the store was cleared before, by a night that could not write Salesforce, that is what the
+    person's newest accepted resubscribe did.
+    """
     person = sides.links.person[at]
+    is_shown = sides.links.salesforce[at] == Salesforce.OPTED_OUT
+    claimed = sides.claims[0][person]
+    claimed = np.where((claimed == 0) & is_shown, sides.accepted[person], claimed)
     ends = np.where(
-        sides.findings.is_cleared[sides.links.group[at]],
-        sides.findings.by_person[person],
-        sides.claims[0][person],
+        sides.findings.is_cleared[sides.links.group[at]], sides.findings.by_person[person], claimed
     )
     named = "act:" + pd.Series(ends).astype("str")
-    box = seen.where(sides.links.salesforce[at] == Salesforce.NOT_OPTED_OUT)
-    return named.where(ends > 0, box)
+    return named.where(ends > 0, seen.where(~is_shown))
 
 
 def _joining(sides: Sides) -> pd.DataFrame:
@@ -425,9 +432,9 @@ def _outside(sides: Sides, known: pd.DataFrame) -> pd.DataFrame:
     linked = np.full(len(sides.people) + 1, -1, np.intp)
     linked[sides.life.linked.person] = sides.life.linked.row
     row = linked[person]
-    same = row >= 0
     record = rows_or_null(sides.records, row)
-    same &= record["record_id"].to_numpy(object) == outside["record_id"].to_numpy(object)
+    named = record["record_id"].fillna("").to_numpy(object)
+    same = named == outside["record_id"].to_numpy(object)
     same &= sides.findings.is_cleared[sides.groups.of_person[person]] & (person >= 0)
     shows = np.zeros(len(outside), bool)
     for field in outside["field"].unique():

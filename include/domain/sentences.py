@@ -51,6 +51,11 @@ _SENTENCES: Final = {
         "Both sides had agreed on opted out since {base}; the store was cleared without evidence "
         f"while Salesforce, as last read, says opted out, {_SET_STORE} again: {_NO_PERMISSION}."
     ),
+    (Code.CLEARED_IN_STORE_ONLY, ""): (
+        "Both sides had agreed on opted out since {base}; the store was cleared without evidence "
+        "while Salesforce says opted out. The row of another field of this person sets the store "
+        "to opted out again."
+    ),
     (Code.CLEARED_IN_STORE_ONLY, "clear salesforce"): (
         "Both sides had agreed on opted out since {base}; the store was cleared since, and by the "
         f"rule changed_side the side that changed decides, {_CLEAR_SALESFORCE}."
@@ -64,6 +69,11 @@ _SENTENCES: Final = {
         "Both sides had agreed on opted out since {base}; the box was cleared in Salesforce {edit} "
         f"by {{editor}} while the store still says opted out, {_SET_SALESFORCE} again: "
         f"{_NO_PERMISSION}."
+    ),
+    (Code.CLEARED_IN_SALESFORCE_ONLY, ""): (
+        "Both sides had agreed on opted out since {base}; the box was cleared in Salesforce {edit} "
+        "by {editor}, and by the rule changed_side the side that changed decides. The row of "
+        "another field of this person clears the store."
     ),
     (Code.CLEARED_IN_SALESFORCE_ONLY, "clear store"): (
         "Both sides had agreed on opted out since {base}; the box was cleared in Salesforce {edit} "
@@ -128,9 +138,11 @@ _SENTENCES: Final = {
         "there, and the store stays opted out, until somebody finds what undoes it and releases "
         "the person: release."
     ),
-    (Code.UNREADABLE_FIELD, "store"): (
-        "The field cannot be read in Salesforce; both sides had agreed on opted out since {base}, "
-        f"{_SET_STORE}."
+    (Code.TUG_OF_WAR, "store"): (
+        "Person {other} is linked to the same {object} and is opted out ({cause}), "
+        f"{_SET_STORE} for this person, too. Salesforce undid our opt-out in three closed nights "
+        "in a row: it is no longer written there, until somebody finds what undoes it and releases "
+        "the person: release."
     ),
     (Code.NOT_VISIBLE, ""): (
         "Salesforce did not return the {object} this person is linked to, or it lives on as "
@@ -218,6 +230,11 @@ _JUDGED: Final = {
 
 HELD: Final = (
     "Held: so many clears at once wait for a person, who is asked in Airflow (Required Actions)."
+)
+REJECTED: Final = (
+    "Rejected: a person looked at this clear together with others and said no, so the opt-out "
+    "stays. If it should end all the same, record a new consent; if so many clears are normal "
+    "here, raise held_clears_minimum or held_clears_fraction in the settings."
 )
 
 

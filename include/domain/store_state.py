@@ -92,6 +92,17 @@ def newest(acts: Acts, people: int) -> Positions:
     return found
 
 
+def accepted(people: pd.DataFrame, resubscribes: pd.DataFrame) -> Integers:
+    """Return the id of each person's newest accepted resubscribe, with evidence or not; 0: none."""
+    found = np.zeros(len(people), np.int64)
+    chosen = resubscribes[bools(resubscribes["is_accepted"])]
+    person = positions(integers(people["person_id"]), integers(chosen["person_id"]))
+    order = np.lexsort((integers(chosen["act_id"]), moments(chosen["at"])))
+    order = order[person[order] >= 0]
+    found[person[order]] = integers(chosen["act_id"])[order]
+    return found
+
+
 def claims(
     people: pd.DataFrame, resubscribes: pd.DataFrame, acts: Acts, choices: Choices
 ) -> tuple[Integers, Integers]:
