@@ -1,6 +1,7 @@
 """`simulate`: what a night would have decided under other settings."""
 
 import argparse
+import re
 
 import pandas as pd
 from sqlalchemy import Engine
@@ -13,6 +14,7 @@ from include.deployment import Deployment
 from include.sync.simulate import Simulation, open_night, simulate
 
 SHOWN = 50
+OF_A_CONNECTION = re.compile(r"\w+://[^/]+@")  # as Airflow writes s3://connection@bucket/prefix
 
 
 def add_to(commands: Commands) -> None:
@@ -44,6 +46,11 @@ def _simulate(engine: Engine, options: argparse.Namespace) -> None:
 
 def _staging() -> UPath:
     path = Deployment.from_environment().staging
+    if OF_A_CONNECTION.match(path):
+        raise RefusedError(
+            "OPT_OUT_SYNC_STAGING names a Connection, which only Airflow knows: set it to the same "
+            "place without connection@ for this command, with credentials of this machine"
+        )
     try:
         return UPath(path)
     except (ValueError, ImportError):

@@ -123,8 +123,8 @@ def test_everything_that_happened_is_told_in_order(say, world):
     assert times == sorted(times)
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  ", row) for row in rows)
     codes = [row.split()[3:] for row in rows]
-    whats = {words[1] for words in codes}
-    assert whats == {"act", "decision", "write", "judgement"}
+    kinds = {words[1] for words in codes}
+    assert kinds == {"act", "decision", "write", "judgement"}
     told = [code for code in table.split() if code in ("FIRST_SEEN_OPT_OUT", "RESUBSCRIBED")]
     assert told[0] == "FIRST_SEEN_OPT_OUT"
     assert told[-1] == "RESUBSCRIBED"

@@ -72,7 +72,7 @@ def test_a_simulation_writes_nothing_on_either_side(simulate, world, cleared):
 
 
 def test_the_extract_counts_and_not_what_is_true_by_now(simulate, world, cleared):
-    run, person, other = cleared
+    run, _, other = cleared
     first = simulate(run, "--rule", "changed_side")
     world.consent(other)
     world.pair(True, False)
@@ -213,3 +213,5 @@ def test_without_staging_there_is_nothing_to_simulate(say, world, monkeypatch):
     assert (answer.status, "OPT_OUT_SYNC_STAGING" in answer.err) == (1, True)
     monkeypatch.setenv("OPT_OUT_SYNC_STAGING", "nonsense://x/y")
     assert say("simulate", run, "--sync-bounces").status == 1
+    monkeypatch.setenv("OPT_OUT_SYNC_STAGING", "s3://aws@bucket/prefix")
+    assert "the same place without connection@" in say("simulate", run, "--sync-bounces").err

@@ -7,7 +7,8 @@ import pytest
 
 from include import cli
 from local.demo import __main__ as demo
-from tests.docs.pages import PAGES, ROOT, code_spans, page, shell_lines
+from tests.docs.commands import commands, options_of
+from tests.docs.pages import PAGES, ROOT, code_spans, page, rows, shell_lines
 
 MAKEFILE = page("Makefile")
 TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
@@ -52,6 +53,22 @@ def test_every_command_of_the_project_is_understood(name, line):
     arguments = words[module + 1 :]
     parser = cli.parser() if words[module] == "include.cli" else demo._parser()
     assert callable(parser.parse_args(arguments).command), name
+
+
+def commands_page() -> dict[str, set[str]]:
+    """Return by command the options that its row names."""
+    found = {}
+    for cells in rows(page("docs/commands.md")):
+        words = shlex.split(cells[0].strip("`"))[3:]
+        name = next(n for n, _ in commands() if words[: len(n.split())] == n.split())
+        spans = code_spans(" ".join(cells[1:]))
+        found[name] = {span for span in spans if span.startswith("--")}
+    return found
+
+
+@pytest.mark.parametrize(("name", "parser"), commands(), ids=[name for name, _ in commands()])
+def test_every_command_is_documented_with_all_its_options(name, parser):
+    assert commands_page()[name] == options_of(parser) - {"-h", "--help"}
 
 
 def test_ci_runs_what_the_pages_tell_people_to_run():
