@@ -73,6 +73,7 @@ def record_opt_outs(
     with staged(conn, "asked_opt_out", rows, ASKED_OPT_OUT):
         statement = sql_file(HERE, "record_opt_outs")
         values = {
+            "person_ids": [int(each) for each in rows["person_id"]],
             "occurred_at": occurred_at,
             "scopes": list(scopes),
             "with_bounces": with_bounces,
@@ -96,16 +97,17 @@ def record_clears(
     Args:
         conn: in a transaction; the acts are part of it.
         rows: one row per person: `person_id` int, `caused_by` str (`act:<id>` of the resubscribe
-            that it carries, or the field that was cleared in Salesforce), `occurred_at` (aware; of
-            that resubscribe), `idempotency_key` str.
+            that it carries, or `salesforce:<record>:<field>` of a box that was cleared there),
+            `occurred_at` timestamp, UTC (of that resubscribe), `idempotency_key` str.
         read_at: when the reading that the plan was made from began (aware).
         scopes: which opt-outs count.
         with_bounces: whether bounces do.
 
     Returns:
         One row per row of `rows`: `person_id` int64, `act_id` Int64 (null: superseded, or the
-        person is gone), `is_superseded` bool: an opt-out stands that this would not end, or that
-        the plan did not know. Repeating the call adds nothing and returns the same.
+        person is gone), `is_superseded` bool: an opt-out in scope stands that this would not end
+        or that the plan did not know, or whoever gave the resubscribe was erased. Repeating the
+        call adds nothing and returns the acts of the first one.
 
     Raises:
         ValueError: a person is asked for twice.

@@ -25,7 +25,7 @@ class Person(Base):
         Index("person_salesforce_id", "salesforce_id"),
         Index(
             "person_salesforce_record",
-            literal_column('"left"(salesforce_id, 15)'),
+            literal_column("engagement.record_key(salesforce_id)"),
             postgresql_where=literal_column("salesforce_id IS NOT NULL"),
         ),
         {"schema": "engagement"},

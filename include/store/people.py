@@ -12,7 +12,7 @@ from typing import Final
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from upath import UPath
 
 from include.store.bulk import Snapshot, fetch_frame, snapshot, staged, write_parquet
@@ -100,12 +100,15 @@ def read_groups(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Read some people, and everybody who names the same Salesforce record as one of them.
 
+    All three are read at one instant, by index: everybody else's rows stay untouched.
+
     Returns:
         People, opt-outs and resubscribes with the columns of `extract_people`, Arrow-backed.
         People who do not exist are absent.
     """
     asked = pd.DataFrame({"person_id": pd.Series(list(person_ids), dtype="int64")})
     with transaction(engine) as conn:
+        conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         with staged(conn, "asked_person", asked, ASKED_PERSON):
             people = fetch_frame(conn.execute(sql_file(HERE, "group_people")), PEOPLE)
         values = {"person_ids": [int(each) for each in people["person_id"]]}

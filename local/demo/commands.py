@@ -22,7 +22,7 @@ def unsubscribe(config: Config, person_id: int) -> None:
     with connect(store) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT engagement.record_act(%s, 'unsubscribe', 'team', 'Clicked Link', NULL, NULL,"
-            " NULL, now(), %s)",
+            " NULL, NULL, NULL, now(), %s)",
             (person_id, f"demo:{uuid4()}"),
         )
         row = cursor.fetchone()

@@ -1,50 +1,115 @@
 -- Accepted evidence ends an opt-out: who stands opted out, and what ends that.
 
+-- An act of the sync names what it carries: `act:<id>`, or `salesforce:<record>:<field>[@<time>]`
+-- with the latest time, in UTC, at which that box can have been ticked. The views below read that,
+-- so it must be readable. Checked without a regular expression: an import adds many acts.
+ALTER TABLE engagement.unsubscribe DROP CONSTRAINT unsubscribe_sync_names_its_cause;
+ALTER TABLE engagement.unsubscribe ADD CONSTRAINT unsubscribe_sync_names_its_cause CHECK (
+    CASE
+        WHEN origin <> 'Salesforce Sync' THEN true
+        WHEN caused_by IS NULL THEN false
+        WHEN starts_with(caused_by, 'act:') THEN CAST(substr(caused_by, 5) AS bigint) > 0
+        WHEN strpos(caused_by, '@') = 0 THEN caused_by LIKE 'salesforce:__________________:_%'
+        ELSE caused_by LIKE 'salesforce:__________________:_%@____-__-__T__:__:__Z'
+             AND CAST(split_part(caused_by, '@', 2) AS timestamptz) IS NOT NULL
+    END
+) NOT VALID;
+
 -- Clears are few; looking for those of a person reads only them.
 CREATE INDEX unsubscribe_clear ON engagement.unsubscribe (person_id)
     WHERE kind = 'resubscribe' AND origin = 'Salesforce Sync';
 -- Resubscribes are few, too, and most acts are none.
 CREATE INDEX unsubscribe_resubscribe ON engagement.unsubscribe (person_id)
     WHERE kind = 'resubscribe';
--- The first 15 characters of an Id name the record; people who share one are a group.
-CREATE INDEX person_salesforce_record ON engagement.person (left(salesforce_id, 15))
+
+-- What names the record in an Id as somebody typed it: the first 15 characters, without the white
+-- space around them (all that Unicode knows, because the sync trims all of it).
+CREATE FUNCTION engagement.record_key(salesforce_id text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN left(
+    btrim(salesforce_id, E' \t\n\x0b\f\r\x1c\x1d\x1e\x1f\u0085\u00a0\u1680\u2000\u2001\u2002\u2003'
+        '\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000'),
+    15
+);
+-- People who share a record are a group.
+CREATE INDEX person_salesforce_record ON engagement.person (engagement.record_key(salesforce_id))
     WHERE salesforce_id IS NOT NULL;
 
-DROP VIEW engagement.person_opt_out;
-DROP FUNCTION engagement.person_states (text[], boolean);
 DROP FUNCTION engagement.record_act (bigint, text, text, text, text, text, text, timestamptz, text);
 
--- One row per clear: an act of the sync that ends opt-outs of its person. It names what it carries:
--- a resubscribe (`act_id`, its time and whether it is evidence and the person's own opt-in), or a
--- box that was cleared in Salesforce (`act_id` null).
+-- One row per resubscribe that the sync did not write. It is evidence if it says why, by whom and
+-- where that is documented.
+CREATE VIEW engagement.own_resubscribe AS
+SELECT r.id AS act_id,
+       r.person_id,
+       least(r.occurred_at, r.recorded_at) AS at,
+       r.recorded_at,
+       r.origin,
+       r.origin IN ('Clicked Link', 'One-Click') AS is_by_person,
+       coalesce(r.reason, '') <> '' AND coalesce(r.actor, '') <> ''
+           AND coalesce(r.evidence_ref, '') <> '' AS is_evidence
+FROM engagement.unsubscribe AS r
+WHERE r.kind = 'resubscribe' AND r.origin <> 'Salesforce Sync';
+
+-- One row per clear: an act of the sync that ends opt-outs of its person. It carries a box that was
+-- cleared in Salesforce (`is_from_salesforce`), or a resubscribe, of this person or of another one
+-- of the same record; null once whoever gave it was erased.
 CREATE VIEW engagement.clear AS
 SELECT c.id AS clear_id,
        c.person_id,
        c.recorded_at,
-       e.id AS act_id,
-       least(e.occurred_at, e.recorded_at) AS at,
+       starts_with(c.caused_by, 'salesforce:') AS is_from_salesforce,
+       e.act_id,
+       e.at,
        e.person_id = c.person_id AS is_own,
-       coalesce(e.reason, '') <> '' AND coalesce(e.actor, '') <> ''
-           AND coalesce(e.evidence_ref, '') <> '' AS is_evidence,
-       coalesce(e.origin IN ('Clicked Link', 'One-Click'), false) AS is_own_opt_in
+       e.is_by_person,
+       e.is_evidence
 FROM engagement.unsubscribe AS c
-LEFT JOIN engagement.unsubscribe AS e
-    ON e.id = CAST(substring(c.caused_by FROM '^act:([0-9]+)$') AS bigint)
+LEFT JOIN engagement.own_resubscribe AS e
+    ON e.act_id = CASE WHEN starts_with(c.caused_by, 'act:') THEN CAST(substr(c.caused_by, 5) AS bigint) END
 WHERE c.kind = 'resubscribe' AND c.origin = 'Salesforce Sync';
+
+-- Whether a resubscribe of the same person, once accepted, ends an unsubscribe that the sync did
+-- not write: it must be newer, by time and then by id. What the person did themselves takes
+-- evidence, and a complaint takes evidence that the person gave themselves.
+CREATE FUNCTION engagement.resubscribe_ends(
+    origin       text,
+    at           timestamptz,
+    act_id       bigint,
+    by_at        timestamptz,
+    by_act_id    bigint,
+    is_evidence  boolean,
+    is_by_person boolean
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (at, act_id) < (by_at, by_act_id)
+       AND CASE origin
+               WHEN 'Complaint' THEN is_evidence AND is_by_person
+               WHEN 'Clicked Link' THEN is_evidence
+               WHEN 'One-Click' THEN is_evidence
+               ELSE true
+           END
+$$;
+
+-- Whether a box that was cleared in Salesforce (rule changed_side) ends an unsubscribe of this
+-- origin. What the person did themselves it does not end.
+CREATE FUNCTION engagement.cleared_box_ends(origin text)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT origin NOT IN ('Clicked Link', 'One-Click', 'Complaint')
+$$;
 
 -- One row per unsubscribe, of every scope, that no clear has ended. `at` is when it happened; for
 -- one that the sync wrote, the latest time at which its cause can have happened.
---  * What the sync wrote ends with every clear recorded after the reading that it comes from began.
---  * Anything else ends with the person's own resubscribe if that is newer, by time and then by id.
---    What the person did themselves ends only with evidence, a complaint only with an opt-in of
---    their own. A box cleared in Salesforce (rule changed_side) ends none of these.
+--  * What the sync wrote ends with every clear recorded after the reading that it comes from began:
+--    it repeats a value from before the clear.
+--  * Anything else ends with a resubscribe of the same person, or with a box cleared after it was
+--    recorded: see the two functions. Somebody else's resubscribe ends none of it.
 CREATE VIEW engagement.standing_opt_out AS
 SELECT u.id AS act_id,
        u.person_id,
        CASE WHEN u.origin <> 'Salesforce Sync' THEN least(u.occurred_at, u.recorded_at)
             ELSE coalesce(
                 least(cause.occurred_at, cause.recorded_at),
-                CAST(substring(u.caused_by FROM '@(.*)$') AS timestamptz),
+                CAST(nullif(split_part(u.caused_by, '@', 2), '') AS timestamptz),
                 u.occurred_at)
        END AS at,
        u.scope,
@@ -54,28 +119,24 @@ SELECT u.id AS act_id,
 FROM engagement.unsubscribe AS u
 LEFT JOIN engagement.unsubscribe AS cause
     ON u.origin = 'Salesforce Sync'
-   AND cause.id = CAST(substring(u.caused_by FROM '^act:([0-9]+)$') AS bigint)
+   AND cause.id = CASE WHEN starts_with(u.caused_by, 'act:') THEN CAST(substr(u.caused_by, 5) AS bigint) END
 WHERE u.kind = 'unsubscribe'
   AND NOT EXISTS (
       SELECT FROM engagement.clear AS c
       WHERE c.person_id = u.person_id
         AND CASE
                 WHEN u.origin = 'Salesforce Sync' THEN u.occurred_at <= c.recorded_at
-                WHEN c.act_id IS NULL THEN
-                    u.id < c.clear_id AND u.origin NOT IN ('Clicked Link', 'One-Click', 'Complaint')
-                ELSE c.is_own
-                     AND (least(u.occurred_at, u.recorded_at), u.id) < (c.at, c.act_id)
-                     AND CASE u.origin
-                             WHEN 'Complaint' THEN c.is_evidence AND c.is_own_opt_in
-                             WHEN 'Clicked Link' THEN c.is_evidence
-                             WHEN 'One-Click' THEN c.is_evidence
-                             ELSE true
-                         END
+                WHEN c.is_from_salesforce THEN
+                    u.id < c.clear_id AND engagement.cleared_box_ends(u.origin)
+                WHEN c.is_own THEN engagement.resubscribe_ends(
+                    u.origin, least(u.occurred_at, u.recorded_at), u.id,
+                    c.at, c.act_id, c.is_evidence, c.is_by_person)
+                ELSE false
             END
   );
 
 -- One row per person, everybody: the newest opt-out in scope that stands, if any.
-CREATE FUNCTION engagement.person_states(scopes text[], with_bounces boolean)
+CREATE OR REPLACE FUNCTION engagement.person_states(scopes text[], with_bounces boolean)
 RETURNS TABLE (
     person_id     bigint,
     salesforce_id text,
@@ -121,7 +182,8 @@ $$;
 
 -- The list to check before sending: person_states(ARRAY['team'], false), written so that looking up
 -- a few people reads only them. It reads with its owner's rights: SELECT on it is enough.
-CREATE VIEW engagement.person_opt_out AS
+-- Replaced, not dropped: senders keep their rights on it, and views of their own that read it.
+CREATE OR REPLACE VIEW engagement.person_opt_out AS
     SELECT p.id AS person_id,
            p.salesforce_id,
            newest.act_id IS NOT NULL AS is_opted_out,
@@ -137,24 +199,17 @@ CREATE VIEW engagement.person_opt_out AS
         LIMIT 1
     ) AS newest ON true;
 
--- What a run may still have to judge. One row per resubscribe: each person's newest accepted one
--- (a clear names it), all evidence that is not accepted, and a resubscribe without evidence if it is
+-- What a run may still have to judge. One row per resubscribe: each person's newest accepted one (a
+-- clear names it), all evidence that is not accepted, and a resubscribe without evidence if it is
 -- newer than everything that still holds its person opted out (it counts under changed_side).
 CREATE VIEW engagement.open_resubscribe AS
 WITH own AS NOT MATERIALIZED (
-    SELECT r.id AS act_id,
-           r.person_id,
-           least(r.occurred_at, r.recorded_at) AS at,
-           r.recorded_at,
-           r.origin,
-           coalesce(r.reason, '') <> '' AND coalesce(r.actor, '') <> ''
-               AND coalesce(r.evidence_ref, '') <> '' AS is_evidence,
+    SELECT r.act_id, r.person_id, r.at, r.recorded_at, r.origin, r.is_evidence,
            EXISTS (
                SELECT FROM engagement.clear AS c
-               WHERE c.person_id = r.person_id AND c.act_id = r.id
+               WHERE c.person_id = r.person_id AND c.act_id = r.act_id
            ) AS is_accepted
-    FROM engagement.unsubscribe AS r
-    WHERE r.kind = 'resubscribe' AND r.origin <> 'Salesforce Sync'
+    FROM engagement.own_resubscribe AS r
 )
 SELECT accepted.act_id, accepted.person_id, accepted.at, accepted.recorded_at, accepted.origin,
        accepted.is_evidence, accepted.is_accepted
@@ -179,8 +234,7 @@ WHERE NOT own.is_accepted
   ));
 
 -- Adds one act and returns its id. Repeating the call with its key adds nothing and returns the
--- same id; null when the person is gone. A key that names another act is refused, and so is an act
--- of the sync that does not name its cause: `act:<id>`, or `salesforce:<record>:<field>[@<time>]`.
+-- same id; null when the person is gone. A key that names another act is refused.
 -- Runs with its owner's rights, so whoever may call it needs none on the tables.
 CREATE FUNCTION engagement.record_act(
     person_id       bigint,
@@ -200,12 +254,6 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     act engagement.unsubscribe;
 BEGIN
-    IF record_act.origin = 'Salesforce Sync' AND coalesce(record_act.caused_by, '') !~
-       '^(act:[0-9]{1,18}|salesforce:[0-9A-Za-z]{18}:[0-9A-Za-z_]+(@\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?)$'
-    THEN
-        RAISE EXCEPTION 'an act of the sync must name its cause: act:<id> or '
-            'salesforce:<record>:<field>' USING ERRCODE = 'OS001';
-    END IF;
     PERFORM FROM engagement.person AS p WHERE p.id = record_act.person_id FOR KEY SHARE;
     IF NOT FOUND THEN
         RETURN NULL;
@@ -248,14 +296,15 @@ CREATE FUNCTION engagement.relink_person(
 ) RETURNS boolean LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF relink_person.to_salesforce_id !~ '^(003|00Q)[0-9A-Za-z]{15}$' THEN
+    IF coalesce(relink_person.to_salesforce_id, '') !~ '^(003|00Q)[0-9A-Za-z]{15}$' THEN
         RAISE EXCEPTION 'a person is linked to a Contact or Lead by an Id of 18 characters'
             USING ERRCODE = 'OS001';
     END IF;
     UPDATE engagement.person AS p
     SET salesforce_id = relink_person.to_salesforce_id, updated_at = now()
     WHERE p.id = relink_person.person_id
-      AND left(btrim(p.salesforce_id), 15) = left(relink_person.from_salesforce_id, 15);
+      AND engagement.record_key(p.salesforce_id)
+          = engagement.record_key(relink_person.from_salesforce_id);
     RETURN FOUND;
 END
 $$;
@@ -280,7 +329,8 @@ $$;
 SELECT pg_temp.create_role('opt_out_admin');
 DROP FUNCTION pg_temp.create_role (text);
 
-GRANT SELECT ON engagement.clear, engagement.standing_opt_out, engagement.open_resubscribe
+GRANT SELECT ON
+    engagement.own_resubscribe, engagement.standing_opt_out, engagement.open_resubscribe
     TO opt_out_sync_writer;
 GRANT EXECUTE ON FUNCTION
     engagement.person_states, engagement.states_of, engagement.record_act, engagement.lock_people,

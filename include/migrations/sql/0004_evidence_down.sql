@@ -1,25 +1,10 @@
 -- Back to a store that records no clear.
 
-DROP VIEW engagement.person_opt_out;
-DROP VIEW engagement.open_resubscribe;
-DROP FUNCTION engagement.states_of (bigint[], text[], boolean);
-DROP FUNCTION engagement.person_states (text[], boolean);
-DROP VIEW engagement.standing_opt_out;
-DROP VIEW engagement.clear;
-DROP FUNCTION engagement.relink_person (bigint, text, text);
-DROP FUNCTION engagement.lock_people (bigint[]);
-DROP FUNCTION engagement.record_act
-    (bigint, text, text, text, text, text, text, text, text, timestamptz, text);
-DROP INDEX engagement.person_salesforce_record;
-DROP INDEX engagement.unsubscribe_resubscribe;
-DROP INDEX engagement.unsubscribe_clear;
-REVOKE USAGE ON SCHEMA engagement FROM opt_out_admin;
-
 -- One row per person. An opt-out starts with an unsubscribe in scope and lasts until the clear that
 -- the sync records for accepted evidence; a person's own resubscribe alone ends nothing. So the
 -- newest act that counts says it all. An act counts from the time it happened, but never from
 -- before it was known to happen later: least(occurred_at, recorded_at); equal times go by id.
-CREATE FUNCTION engagement.person_states(scopes text[], with_bounces boolean)
+CREATE OR REPLACE FUNCTION engagement.person_states(scopes text[], with_bounces boolean)
 RETURNS TABLE (
     person_id     bigint,
     salesforce_id text,
@@ -55,7 +40,7 @@ $$;
 
 -- The list to check before sending: person_states(ARRAY['team'], false), written so that looking up
 -- a few people reads only them. It reads with its owner's rights: SELECT on it is enough.
-CREATE VIEW engagement.person_opt_out AS
+CREATE OR REPLACE VIEW engagement.person_opt_out AS
     SELECT p.id AS person_id,
            p.salesforce_id,
            newest.id IS NOT NULL AS is_opted_out,
@@ -75,6 +60,27 @@ CREATE VIEW engagement.person_opt_out AS
         ORDER BY least(u.occurred_at, u.recorded_at) DESC, u.id DESC
         LIMIT 1
     ) AS newest ON newest.kind = 'unsubscribe';
+
+DROP VIEW engagement.open_resubscribe;
+DROP FUNCTION engagement.states_of (bigint[], text[], boolean);
+DROP VIEW engagement.standing_opt_out;
+DROP FUNCTION engagement.cleared_box_ends (text);
+DROP FUNCTION engagement.resubscribe_ends
+    (text, timestamptz, bigint, timestamptz, bigint, boolean, boolean);
+DROP VIEW engagement.clear;
+DROP VIEW engagement.own_resubscribe;
+DROP FUNCTION engagement.relink_person (bigint, text, text);
+DROP FUNCTION engagement.lock_people (bigint[]);
+DROP FUNCTION engagement.record_act
+    (bigint, text, text, text, text, text, text, text, text, timestamptz, text);
+DROP INDEX engagement.person_salesforce_record;
+DROP FUNCTION engagement.record_key (text);
+DROP INDEX engagement.unsubscribe_resubscribe;
+DROP INDEX engagement.unsubscribe_clear;
+ALTER TABLE engagement.unsubscribe DROP CONSTRAINT unsubscribe_sync_names_its_cause;
+ALTER TABLE engagement.unsubscribe ADD CONSTRAINT unsubscribe_sync_names_its_cause
+    CHECK (origin <> 'Salesforce Sync' OR caused_by IS NOT NULL);
+REVOKE USAGE ON SCHEMA engagement FROM opt_out_admin;
 
 -- Adds one act and returns its id. Repeating the call with its key adds nothing and returns the
 -- same id; null when the person is gone. A key that names another act is refused, and so is a clear
@@ -122,4 +128,4 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION engagement.record_act FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION engagement.person_states, engagement.record_act TO opt_out_sync_writer;
+GRANT EXECUTE ON FUNCTION engagement.record_act TO opt_out_sync_writer;

@@ -1,4 +1,4 @@
--- Whether acts still stand, and whether their person has opted out otherwise. Grain: one row per act.
+-- Whether acts still stand, and whether their person opted out otherwise. Grain: one row per act.
 SELECT asked.act_id,
        u.person_id,
        EXISTS (

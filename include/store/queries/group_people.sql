@@ -7,5 +7,6 @@ SELECT p.id, p.salesforce_id
 FROM asked_person AS asked
 JOIN engagement.person AS one ON one.id = asked.person_id AND one.salesforce_id IS NOT NULL
 JOIN engagement.person AS p
-    ON p.salesforce_id IS NOT NULL AND left(p.salesforce_id, 15) = left(one.salesforce_id, 15)
+    ON p.salesforce_id IS NOT NULL
+   AND engagement.record_key(p.salesforce_id) = engagement.record_key(one.salesforce_id)
 ORDER BY 1

@@ -6,7 +6,7 @@ WITH state AS MATERIALIZED (
            known.act_id,
            coalesce(known.is_opted_out, false) AS already_opted_out
     FROM asked_opt_out AS asked
-    LEFT JOIN engagement.person_states(:scopes, :with_bounces) AS known USING (person_id)
+    LEFT JOIN engagement.states_of(:person_ids, :scopes, :with_bounces) AS known USING (person_id)
     ORDER BY asked.person_id
 )
 SELECT person_id,
