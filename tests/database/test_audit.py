@@ -56,6 +56,14 @@ def test_decisions_keep_every_input_and_are_recorded_once(engine: Engine) -> Non
         "salesforce_modified_at": NOW - SECOND,
         "salesforce_modified_by": "005000000000001AAA",
         "cause": "act 7",
+        "base_since": NOW - 2 * SECOND,
+        "store_act_id": 7,
+        "salesforce_opted_out_after": NOW - 3 * SECOND,
+        "salesforce_opted_out_before": NOW - 2 * SECOND,
+        "salesforce_time_source": "history",
+        "evidence_id": 8,
+        "shared_with": 9,
+        "account_id": "001000000000001AAA",
     }
     assert decide(engine, run, [1, 2], **inputs) == 2
     assert decide(engine, run, [1, 2], **inputs) == 0
@@ -129,7 +137,8 @@ def test_outcomes_are_recorded_once_and_the_newest_counts(engine: Engine) -> Non
 
 def test_a_write_is_pending_until_anything_is_known_about_it(engine: Engine) -> None:
     run = open_run(engine)
-    decide(engine, run, [3, 2, 1], cause="act 7")
+    inputs = {"account_id": "001000000000001AAA", "evidence_id": 9, "salesforce_modified_at": NOW}
+    decide(engine, run, [3, 2, 1], cause="act 7", **inputs)
     decide(engine, run, [4], target_store=True, target_salesforce=None)
     decide(engine, run, [5], target_salesforce=None)
     write(engine, run, [1], "failed", **FAILED)
@@ -143,8 +152,11 @@ def test_a_write_is_pending_until_anything_is_known_about_it(engine: Engine) -> 
             "record_id": record(person),
             "object": "Contact",
             "field": FIELD,
+            "account_id": "001000000000001AAA",
             "target": True,
             "cause": "act 7",
+            "evidence_id": 9,
+            "salesforce_modified_at": NOW,
         }
         for person in (2, 3)
     ]
@@ -274,7 +286,7 @@ def test_links_of_another_field_are_not_read(engine: Engine) -> None:
 
 def seen(engine: Engine, run: Run, days: int = 0, **columns: bool) -> int:
     values = {"is_visible": True, "is_deleted": False} | columns
-    frame = pd.DataFrame({"person_id": [1], "record_id": [record(1)], "object": ["Contact"]})
+    frame = world.decisions([1])[["person_id", "record_id", "object", "field"]]
     with transaction(engine) as conn:
         return links.record_visibility(
             conn, run, frame.assign(**values), now=NOW + timedelta(days=days)
@@ -370,6 +382,87 @@ def test_a_night_is_summed_up_by_code_direction_and_outcome(engine: Engine) -> N
     ]
 
 
+def clear_store(engine: Engine, run: Run, person: int, outcome: str) -> None:
+    """Decide and write the clear of a person without a record."""
+    nowhere = {"record_id": None, "object": None, "field": None}
+    decide(engine, run, [person], **nowhere, target_store=False, target_salesforce=None)
+    failed = FAILED if outcome == "failed" else {}
+    write(engine, run, [person], outcome, **nowhere, side="store", target=False, **failed)
+
+
+def test_a_person_without_a_record_has_a_write_too(engine: Engine) -> None:
+    run = open_run(engine)
+    nowhere = {"record_id": None, "object": None, "field": None}
+    decide(engine, run, [1, 2], **nowhere, target_store=False, target_salesforce=None)
+    with transaction(engine) as conn:
+        pending = writes.pending_writes(conn, run, Side.STORE)
+    assert (pending.person_id.tolist(), pending.target.tolist()) == ([1, 2], [False, False])
+    assert pending[["record_id", "object", "field"]].isna().all(axis=None)
+    done = {**nowhere, "side": "store", "target": False}
+    assert write(engine, run, [1], "applied", **done) == 1
+    assert write(engine, run, [1], "applied", **done) == 0
+    with transaction(engine) as conn:
+        assert writes.pending_writes(conn, run, Side.STORE).person_id.tolist() == [2]
+        assert writes.applied(conn, run, Side.STORE).person_id.tolist() == [1]
+        (applied, waiting) = summary.night_summary(conn, run.id)
+    assert (applied.outcome, applied.links) == (Outcome.APPLIED, 1)
+    assert (waiting.outcome, waiting.links) == (None, 1)
+
+
+def test_a_write_to_salesforce_needs_a_record(engine: Engine) -> None:
+    run = open_run(engine)
+    with pytest.raises(StoreRefusedError, match="write_attempt_salesforce_has_a_record"):
+        write(engine, run, [1], "applied", record_id=None)
+
+
+def test_opt_outs_and_clears_are_asked_for_apart(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1])
+    decide(engine, run, [2], target_salesforce=False, new_base=False)
+    with transaction(engine) as conn:
+        asked = {
+            value: writes.pending_writes(conn, run, Side.SALESFORCE, value=value).person_id.tolist()
+            for value in (None, True, False)
+        }
+    assert asked == {None: [1, 2], True: [1], False: [2]}
+
+
+def test_the_sentence_tells_clears_from_opt_outs(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1, 2])
+    decide(engine, run, [3], target_store=True, target_salesforce=None)
+    with transaction(engine) as conn:
+        plain = summary.night_sentence(conn, run.id)
+    assert plain == (
+        "1 opt-outs to the store, 2 to Salesforce, 0 of them failed; 3 decisions in all."
+    )
+    decide(engine, run, [4, 5], target_store=False, target_salesforce=False)
+    write(engine, run, [4], "held", target=False)
+    write(engine, run, [5], "failed", side="store", target=False, **FAILED)
+    with transaction(engine) as conn:
+        sentence = summary.night_sentence(conn, run.id)
+    assert sentence == (
+        "1 opt-outs to the store, 2 to Salesforce, 2 clears to the store, 2 to Salesforce "
+        "(1 of them held), 1 of them failed; 5 decisions in all."
+    )
+
+
+def test_only_clears_that_were_written_since_then_count_as_recent(engine: Engine) -> None:
+    run = open_run(engine)
+    write(engine, run, [1], "applied", target=False)
+    write(engine, run, [1], "applied", target=False, side="store")  # one link, both sides
+    write(engine, run, [1], "confirmed", after=2, target=False)
+    clear_store(engine, run, 2, "applied")
+    write(engine, run, [3], "held", target=False)
+    write(engine, run, [4], "failed", target=False, **FAILED)
+    write(engine, run, [5], "applied")
+    write(engine, run, [6], "applied", after=-10, target=False)
+    with transaction(engine) as conn:
+        assert writes.recent_clears(conn, ORG, NOW) == 2
+        assert writes.recent_clears(conn, ORG, NOW - 60 * SECOND) == 3
+        assert writes.recent_clears(conn, "00D000000000002AAA", NOW) == 0
+
+
 def open_failures(engine: Engine) -> int:
     with transaction(engine) as conn:
         return writes.open_failures(conn, ORG)
@@ -397,6 +490,20 @@ def test_a_failure_that_a_retry_mends_is_closed(engine: Engine) -> None:
     run = open_run(engine)
     write(engine, run, [1], "failed", **FAILED)
     write(engine, run, [1], "confirmed", after=2)
+    assert open_failures(engine) == 0
+
+
+def test_a_failed_clear_without_a_record_says_since_when(engine: Engine) -> None:
+    clear_store(engine, open_run(engine), 1, "failed")
+    with transaction(engine) as conn:
+        row = conn.execute(text("SELECT * FROM opt_out_sync.v_open_failures")).one()
+    assert (row.person_id, row.record_id, row.first_failed_at) == (1, None, NOW + SECOND)
+
+
+def test_what_is_held_did_not_fail(engine: Engine) -> None:
+    run = open_run(engine)
+    write(engine, run, [1], "failed", target=False, **FAILED)
+    write(engine, run, [1], "held", after=2, target=False)
     assert open_failures(engine) == 0
 
 
@@ -452,3 +559,16 @@ def test_a_night_with_two_attempts_is_one_row(engine: Engine) -> None:
     assert (row.attempts, row.state, row.decisions) == (2, "closed", 3)
     assert (row.opt_outs_to_store, row.opt_outs_to_salesforce) == (0, 3)
     assert (row.applied, row.failed, row.settings_version) == (3, 0, 1)
+
+
+def test_a_night_counts_clears_and_what_is_held_apart(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, [1])
+    decide(engine, run, [2, 3], target_store=False, target_salesforce=False)
+    decide(engine, run, [4], target_store=False, target_salesforce=None)
+    write(engine, run, [2, 3], "held", target=False)
+    write(engine, run, [1], "confirmed")
+    row = night(engine)
+    assert (row.opt_outs_to_store, row.opt_outs_to_salesforce) == (0, 1)
+    assert (row.clears_to_store, row.clears_to_salesforce) == (3, 2)
+    assert (row.applied, row.failed, row.held) == (1, 0, 2)
