@@ -59,6 +59,26 @@ def add_act(conn: Connection, person_id: int, **columns: Any) -> int:
 
 
 KEYS: list[str] = []
+BOX = f"salesforce:{record(1)}:{FIELD}"  # a cause: the opt-out field of a record
+
+
+def add_resubscribe(conn: Connection, person_id: int, **columns: Any) -> int:
+    """Evidence of a colleague, unless columns say otherwise."""
+    proof = {"reason": "asked by phone", "actor": "Ada", "evidence_ref": "CASE-1"}
+    return add_act(conn, person_id, **{"kind": "resubscribe", "origin": "Manual"} | proof | columns)
+
+
+def add_clear(conn: Connection, person_id: int, cause: int | str, **columns: Any) -> int:
+    """A clear by the sync that carries an act (its id) or a cleared box (the whole cause)."""
+    caused_by = f"act:{cause}" if isinstance(cause, int) else cause
+    values = {"kind": "resubscribe", "origin": "Salesforce Sync", "caused_by": caused_by}
+    return add_act(conn, person_id, **values | columns)
+
+
+def standing(conn: Connection) -> list[int]:
+    """Ids of the unsubscribes that stand."""
+    query = "SELECT act_id FROM engagement.standing_opt_out ORDER BY act_id"
+    return list(conn.execute(text(query)).scalars())
 
 
 def open_run(
