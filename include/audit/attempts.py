@@ -26,12 +26,16 @@ def last_opted_out(engine: Engine, run_id: int) -> dict[str, tuple[int, int]]:
     """Return what the last night that closed before a run saw in Salesforce.
 
     Returns:
-        By object, how many records said opted out, and how many there were; empty before the first
-        closed night.
+        By object, how many records said opted out, less those that runs have cleared there since,
+        and how many there were; empty before the first closed night.
     """
     with transaction(engine) as conn:
-        found = conn.execute(text(LAST_OPTED_OUT), {"run_id": run_id}).scalar() or {}
-    return {obj: (int(opted_out), int(records)) for obj, (opted_out, records) in found.items()}
+        row = conn.execute(text(LAST_OPTED_OUT), {"run_id": run_id}).one_or_none()
+    found, cleared = (row.opted_out or {}, row.cleared or {}) if row else ({}, {})
+    return {
+        obj: (int(opted_out) - int(cleared.get(obj, 0)), int(records))
+        for obj, (opted_out, records) in found.items()
+    }
 
 
 UNFINISHED = """
@@ -39,10 +43,25 @@ SELECT step FROM opt_out_sync.sync_step
 WHERE sync_run_id = :run_id AND finished_at IS NULL ORDER BY started_at, step
 """
 LAST_OPTED_OUT = """
-SELECT s.counts -> 'opted_out'
-FROM opt_out_sync.sync_run AS r
-JOIN opt_out_sync.sync_step AS s ON s.sync_run_id = r.id AND s.step = 'merge'
-WHERE r.kind = 'night' AND r.state = 'closed' AND r.id < :run_id
-ORDER BY r.id DESC
-LIMIT 1
+WITH last_night AS (
+    SELECT r.id, r.org_id, r.started_at, s.counts -> 'opted_out' AS opted_out
+    FROM opt_out_sync.sync_run AS r
+    JOIN opt_out_sync.sync_step AS s ON s.sync_run_id = r.id AND s.step = 'merge'
+    WHERE r.kind = 'night' AND r.state = 'closed' AND r.id < :run_id
+    ORDER BY r.id DESC
+    LIMIT 1
+)
+SELECT last_night.opted_out,
+       (SELECT jsonb_object_agg(of_object.object, of_object.records)
+        FROM (SELECT w.object, count(DISTINCT w.record_id) AS records
+              FROM opt_out_sync.write_attempt AS w
+              WHERE w.org_id = last_night.org_id
+                AND NOT w.target
+                AND w.attempted_at >= last_night.started_at
+                AND w.sync_run_id >= last_night.id
+                AND w.sync_run_id < :run_id
+                AND w.side = 'salesforce'
+                AND w.outcome = 'confirmed'
+              GROUP BY w.object) AS of_object) AS cleared
+FROM last_night
 """

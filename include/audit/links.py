@@ -52,7 +52,11 @@ def read_links(
         in which Salesforce undid what was written).
     """
     named = [fields] if isinstance(fields, str) else list(fields or [])
-    parameters = {"org_id": org_id, "fields": ",".join(named)}
+    parameters = {
+        "org_id": org_id,
+        "fields": ",".join(named),
+        "every_field": str(fields is None).lower(),
+    }
     query = "links_of_all_fields" if fields is None else "links"
     if person_ids is not None:
         parameters["person_ids"] = ",".join(str(person) for person in person_ids)

@@ -134,7 +134,10 @@ def pending_writes(
 
 @database_errors()
 def recent_clears(conn: Connection, org_id: str, since: datetime) -> int:
-    """Count the links that runs of an org cleared since a moment, on either side."""
+    """Count the links that runs of an org cleared since a moment, on either side.
+
+    What a person approved does not count: it was looked at, so it uses up nobody's allowance.
+    """
     values = {"org_id": org_id, "since": since}
     count: int = conn.execute(text(RECENT_CLEARS), values).scalar_one()
     return count
@@ -182,9 +185,14 @@ def open_failures(conn: Connection, org_id: str) -> int:
 
 OPEN_FAILURES = "SELECT count(*) FROM opt_out_sync.v_open_failures WHERE org_id = :org_id"
 RECENT_CLEARS = """
-SELECT count(DISTINCT (person_id, record_id, field)) FROM opt_out_sync.write_attempt
-WHERE org_id = :org_id AND NOT target AND attempted_at > :since
-  AND outcome IN ('applied', 'confirmed')
+SELECT count(DISTINCT (w.person_id, w.record_id, w.field))
+FROM opt_out_sync.write_attempt AS w
+WHERE w.org_id = :org_id AND NOT w.target AND w.attempted_at > :since
+  AND w.outcome IN ('applied', 'confirmed')
+  AND NOT EXISTS (
+      SELECT FROM opt_out_sync.sync_run AS r
+      WHERE r.id = w.sync_run_id AND r.kind = 'held_clears'
+  )
 """
 ACTS_OF_RUN = """
 SELECT DISTINCT w.act_id, w.person_id

@@ -1,9 +1,9 @@
--- Links of some people in one org; no fields mean all. Grain: one row per link. Served by the index
+-- Links of some people in one org, of some fields or of every field. Grain: one row per link. Served by the index
 -- of link_once (org_id, person_id, ...).
 SELECT person_id, record_id, object, field, base, base_since, state,
        not_visible_since IS NULL AS is_visible, evidence_id, flips::bigint AS flips
 FROM opt_out_sync.link
 WHERE org_id = current_setting('opt_out_sync.org_id')
   AND person_id = ANY (string_to_array(current_setting('opt_out_sync.person_ids'), ',')::bigint[])
-  AND (current_setting('opt_out_sync.fields') = ''
+  AND (current_setting('opt_out_sync.every_field')::boolean
        OR field = ANY (string_to_array(current_setting('opt_out_sync.fields'), ',')))
