@@ -186,14 +186,14 @@ def judge(
     )
     skew = np.int64(choices.clock_skew.total_seconds() * 1e6)
     required = _required(acts, groups, concerned, len(people))
-    is_ok, blocks = _is_ok(evidence, opt_outs, required, groups, skew)
+    is_ok, blocks, lacking = _is_ok(evidence, opt_outs, required, groups, skew)
     unread = any_of(links.group, links.is_unread, groups.count)
     has_open = any_of(evidence.group, ~evidence.is_accepted, groups.count)
     return Findings(
         is_cleared=is_ok & ~unread,
         is_left=is_ok & unread & ~has_open,
         by_person=_ends(evidence, groups, is_ok & ~unread, required),
-        judgements=_judgements(people, evidence, opt_outs, blocks, is_ok, unread, skew),
+        judgements=_judgements(people, evidence, opt_outs, blocks, lacking, is_ok, unread, skew),
     )
 
 
@@ -215,12 +215,12 @@ def _required(acts: Acts, groups: Groups, concerned: Bools, people: int) -> Bool
 
 def _is_ok(
     evidence: Evidence, opt_outs: _OptOuts, required: Bools, groups: Groups, skew: np.int64
-) -> tuple[Bools, pd.DataFrame]:
+) -> tuple[Bools, pd.DataFrame, Bools]:
     """Say of each group whether everyone in it who opted out has evidence newer than all of it.
 
     Returns:
-        By group whether it may be cleared; and one row per evidence and opt-out in its way:
-        `evidence` and `opt_out`, positions.
+        By group whether it may be cleared; one row per evidence and opt-out in its way: `evidence`
+        and `opt_out`, positions; and by person who opted out and has no such evidence.
     """
     ours = pd.DataFrame({"group": evidence.group, "evidence": np.arange(len(evidence.id))})
     theirs = pd.DataFrame({"group": opt_outs.group, "opt_out": np.arange(len(opt_outs.id))})
@@ -234,13 +234,13 @@ def _is_ok(
     has_required[groups.of_person[np.flatnonzero(required)]] = True
     with_good = np.zeros(len(required), bool)
     with_good[evidence.person[is_good]] = True
-    lacking = np.flatnonzero(required & ~with_good)
+    lacking = required & ~with_good
     is_lacking = np.zeros(groups.count, bool)
-    is_lacking[groups.of_person[lacking]] = True
+    is_lacking[groups.of_person[np.flatnonzero(lacking)]] = True
     some_good = any_of(
         evidence.group, is_good & (needs | ~has_required[evidence.group]), groups.count
     )
-    return np.asarray(some_good & ~is_lacking, bool), blocks
+    return np.asarray(some_good & ~is_lacking, bool), blocks, np.asarray(lacking, bool)
 
 
 def _is_after(
@@ -407,6 +407,7 @@ def _judgements(
     evidence: Evidence,
     opt_outs: _OptOuts,
     blocks: pd.DataFrame,
+    lacking: Bools,
     is_ok: Bools,
     unread: Bools,
     skew: np.int64,
@@ -423,26 +424,41 @@ def _judgements(
         [ok & ~waits, ok], [Verdict.ACCEPTED.value, Verdict.WAITING.value], Verdict.REFUSED.value
     )
     until = obstacle["until"].fillna(0).to_numpy(np.int64)
+    # nothing is in the way of this one, but somebody else's consent is missing
+    missing = _newest_of(opt_outs, lacking, len(is_ok))[evidence.group[is_open]]
+    way = obstacle["name"].where(obstacle["name"].notna(), missing)
     return pd.DataFrame(
         {
             "act_id": evidence.id[is_open],
             "person_id": integers(people["person_id"])[evidence.person[is_open]],
             "verdict": verdict,
             "code": code,
-            "in_the_way": obstacle["name"].where(~ok, None).to_numpy(object),
+            "in_the_way": way.where(~ok, None).to_numpy(object),
             "retry_after": times(until + skew, (until > 0) & ~ok),
         }
     )
 
 
+def _newest_of(opt_outs: _OptOuts, people: Bools, groups: int) -> np.ndarray:
+    """Name by group the newest own opt-out of some of its people; null where there is none."""
+    own = np.flatnonzero(opt_outs.person >= 0)
+    own = own[people[opt_outs.person[own]]]
+    own = own[np.lexsort((opt_outs.id[own], opt_outs.since[own]))]
+    named = np.full(groups, None, object)
+    named[opt_outs.group[own]] = opt_outs.name[own]  # the newest comes last
+    return named
+
+
 def _obstacles(evidence: Evidence, opt_outs: _OptOuts, blocks: pd.DataFrame) -> pd.DataFrame:
     """Pick for each evidence the opt-out that most clearly is in its way. Indexed by evidence."""
     of, by = blocks["evidence"].to_numpy(np.intp), blocks["opt_out"].to_numpy(np.intp)
-    mine = (opt_outs.person[by] == evidence.person[of]) & ~opt_outs.is_theirs[by]
+    mine = opt_outs.person[by] == evidence.person[of]
+    # what the sync recorded for an act that is not in this group: only the store shows it
+    stands = pd.Series(opt_outs.name[by], dtype="str").str.startswith("act:").to_numpy(bool)
     code = np.select(
         [
             mine & opt_outs.is_complaint[by],
-            mine,
+            mine | (stands & (opt_outs.person[by] < 0)),
             opt_outs.person[by] >= 0,
             opt_outs.is_exact[by],
         ],

@@ -198,8 +198,8 @@ _JUDGED: Final = {
         "Accepted: the consent is newer than every opt-out, so both sides are cleared."
     ),
     Judgement.NEWER_OPT_OUT: (
-        "Refused: the person opted out again ({way}) after the consent. Only a consent given after "
-        "that counts; record it then."
+        "Refused: the store has an opt-out from after the consent ({way}). Only a consent given "
+        "after that counts; record it then."
     ),
     Judgement.OPTED_OUT_IN_SALESFORCE: (
         "Refused: Salesforce was opted out ({way}) after the consent, or so shortly before that "
