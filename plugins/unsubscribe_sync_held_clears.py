@@ -1,6 +1,6 @@
 """The question about held clears, and the bodies of the tasks after its answer.
 
-Nothing about who answered leaves Airflow's own tables: the answer is one word.
+Nothing about who answered leaves Airflow's own record of it.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,10 +26,10 @@ class HeldClearsQuestion(ApprovalOperator, BranchMixIn):
     """Asks once and follows one of three ways: approved, rejected, or nobody answered.
 
     `ApprovalOperator` alone takes silence for its default, and its result names who answered. This
-    one tells silence apart, and its result is a word: `approved`, `rejected` or `timed_out`.
+    one tells silence apart, and its only result is which way was taken.
 
     Args:
-        ways: by word, the task that follows.
+        ways: by word (`approved`, `rejected`, `timed_out`), the task that follows.
         options: of `ApprovalOperator`.
     """
 
@@ -37,13 +37,12 @@ class HeldClearsQuestion(ApprovalOperator, BranchMixIn):
         super().__init__(defaults=ApprovalOperator.REJECT, **options)
         self.ways = dict(ways)
 
-    def execute_complete(self, context: "Context", event: dict[str, Any]) -> str:
+    def execute_complete(self, context: "Context", event: dict[str, Any]) -> None:
         """Turn the answer into a word, and skip the ways not taken."""
         chosen = HITLOperator.execute_complete(self, context, event)["chosen_options"]
         answer = _word(chosen, is_timed_out=bool(event.get("timedout")))
         self.log.info("The question was %s", answer.replace("_", " "))
         self.do_branch(context, self.ways[answer])
-        return answer
 
 
 def question(found: Mapping[str, Any]) -> str:

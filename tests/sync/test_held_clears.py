@@ -357,7 +357,10 @@ def test_a_failed_step_frees_the_lease_and_can_be_cleared(world, monkeypatch):
     question = Question(world)
     sync_run_id = question.decide()
     steps = question.steps(sync_run_id)
-    monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", world.org.airflow_connection.replace(world.org.client_secret, "wrong"))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_SALESFORCE",
+        world.org.airflow_connection.replace(world.org.client_secret, "wrong"),
+    )
     with pytest.raises(LoginError):
         steps["clear"]()
     assert runs_of(world) == ["failed"]
@@ -457,14 +460,14 @@ def test_silence_leaves_everything_held_and_the_next_night_asks_again(world):
 
 
 def test_what_a_night_held_again_meanwhile_is_asked_about_next(world):
-    pairs, _ = hold(world)
+    pairs, _ = hold(world, [world.pair(True, True) for _ in range(MANY + 1)])
     question = Question(world)
     world.unsubscribe(pairs[0][0], at=utc_now())
-    night = world.work()[1]
-    assert question.time_out() == {"timed_out": MANY, "held_again": MANY - 1}
+    night = red_night(world)
+    assert question.time_out() == {"timed_out": MANY + 1, "held_again": MANY}
     queued = Question(world, "2")
     assert queued.found["sample"] == [person for person, _ in pairs[1:]]
-    assert queued.found["codes"] == {"RESUBSCRIBED": MANY - 1}
+    assert queued.found["codes"] == {"RESUBSCRIBED": MANY}
     open_rows = world.sql(
         "SELECT held_run_id FROM opt_out_sync.v_held_clears WHERE resolution IS NULL"
     )
