@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from sqlalchemy import Connection, Engine, Row, text
 
-from include.audit import decisions, writes
+from include.audit import decisions, held, judgements, writes
+from include.audit.runs import Run
 from include.domain.errors import OptOutSyncError, TransientSyncError
-from include.store import people
+from include.store import acts, people
 from include.store.bulk import snapshot
 from include.store.database import connect, transaction
 from include.store.errors import (
@@ -21,18 +22,33 @@ from include.store.errors import (
     StoreUnavailableError,
 )
 from tests.database import world
-from tests.database.world import CANARY, NOW, add_act, add_people, open_run
+from tests.database.world import CANARY, NOW, add_act, add_people, add_resubscribe, open_run
 
-VIEWS = ["v_night", "v_person_timeline", "v_open_failures"]
+VIEWS = [
+    "v_night",
+    "v_person_timeline",
+    "v_open_failures",
+    "v_resubscribe",
+    "v_held_clears",
+    "v_conflicts",
+]
 FORBIDDEN = [
     "engagement.person",
     "engagement.unsubscribe",
     "engagement.person_opt_out",
+    "engagement.own_resubscribe",
+    "engagement.clear",
+    "engagement.standing_opt_out",
+    "engagement.open_resubscribe",
     "opt_out_sync.merge_audit",
     "opt_out_sync.write_attempt",
     "opt_out_sync.settings_version",
     "opt_out_sync.sync_run",
     "opt_out_sync.link",
+    "opt_out_sync.resubscribe_judgement",
+    "opt_out_sync.held_clear",
+    "opt_out_sync.org_confirmation",
+    "opt_out_sync.link_release",
 ]
 
 
@@ -51,7 +67,7 @@ def failed_check(conn: Connection) -> None:
 
 def bad_copy(conn: Connection) -> None:
     rows = {"person_id": [1], "caused_by": [CANARY], "idempotency_key": ["a\x00b"]}
-    people.record_opt_outs(conn, pd.DataFrame(rows), occurred_at=NOW)
+    acts.record_opt_outs(conn, pd.DataFrame(rows), occurred_at=NOW)
 
 
 @pytest.mark.parametrize("mistake", [duplicate_key, wrong_type, failed_check, bad_copy])
@@ -71,12 +87,12 @@ def test_the_constraint_is_named(engine: Engine) -> None:
 
 def test_an_arrow_error_quotes_no_address(engine: Engine) -> None:
     with transaction(engine) as conn:
-        add_act(conn, add_people(conn, 1)[0])
+        add_act(conn, add_people(conn, 1)[0], origin="Bounce")  # so that bounces are asked about
     with (
         pytest.raises(StoreUnavailableError) as caught,
         snapshot(engine, {"scopes": "team", "with_bounces": CANARY}) as database,
     ):
-        database.read(Path(people.__file__).parent, "people").table()
+        database.read(Path(people.__file__).parent, "opted_out").table()
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
@@ -116,7 +132,7 @@ def read_as_analyst(conn: Connection, table: str) -> Sequence[Row[tuple[object, 
     return conn.execute(text(f"SELECT * FROM {table}")).all()
 
 
-def fill(engine: Engine) -> None:
+def fill(engine: Engine) -> Run:
     run = open_run(engine)
     with transaction(engine) as conn:
         (person,) = add_people(conn, 1)
@@ -124,11 +140,29 @@ def fill(engine: Engine) -> None:
         decisions.record_decisions(conn, run, world.decisions([person]), now=NOW)
         world_outcomes = world.outcomes([person], "failed", failure_class="gone", code="X")
         writes.record_outcomes(conn, run, world_outcomes, now=NOW + timedelta(seconds=1))
+    return run
+
+
+def consent(engine: Engine, run: Run) -> None:
+    """A resubscribe whose every typed text is the address; it is refused, a clear waits."""
+    with transaction(engine) as conn:
+        typed = {"reason": CANARY, "actor": CANARY, "approver": CANARY, "evidence_ref": CANARY}
+        act = add_resubscribe(conn, 1, **typed, occurred_at=NOW - timedelta(hours=1))
+        clear = world.decisions([1]).assign(evidence_id=act)
+        held.hold(conn, run, clear, now=NOW)
+        judged = {
+            "act_id": [act],
+            "person_id": [1],
+            "verdict": ["refused"],
+            "code": ["NEWER_OPT_OUT"],
+            "reason": ["The person opted out again."],
+        }
+        judgements.record_judgements(conn, run, pd.DataFrame(judged), now=NOW)
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_an_analyst_reads_the_views_and_meets_no_address(engine: Engine, view: str) -> None:
-    fill(engine)
+    consent(engine, fill(engine))
     with transaction(engine) as conn:
         rows = read_as_analyst(conn, f"opt_out_sync.{view}")
     assert rows
