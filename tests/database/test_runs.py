@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, text
 from include.audit import decisions, runs, writes
 from include.audit.runs import (
     LEASE,
+    Kind,
     NightAlreadyOpenError,
     NightClosedError,
     Run,
@@ -373,3 +374,48 @@ def test_two_openers_at_the_same_moment_give_one_night(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert (len(opened), len(refused)) == (1, 3)
+
+
+EXCLUSIVE: list[Kind] = ["night", "replay", "held_clears", "correction"]
+
+
+def open_kind(engine: Engine, kind: Kind, name: str = "one", now: datetime = NOW) -> Run:
+    return runs.open_run(
+        engine, airflow_run_id=name, interval=None, plan_only=False, now=now, kind=kind
+    )
+
+
+@pytest.mark.parametrize("kind", EXCLUSIVE)
+def test_one_run_that_decides_is_open_at_a_time(engine: Engine, kind: Kind) -> None:
+    assert open_kind(engine, kind).kind == kind
+    for other in EXCLUSIVE:
+        with pytest.raises(NightAlreadyOpenError):
+            open_kind(engine, other, "two", LATER)
+    assert states(engine) == ["open"]
+
+
+@pytest.mark.parametrize("kind", EXCLUSIVE)
+def test_a_push_neither_takes_nor_waits_for_the_lease(engine: Engine, kind: Kind) -> None:
+    push = open_kind(engine, "push", "one")
+    night = open_kind(engine, kind, "two")
+    runs.fail(engine, push.id, "the load failed", now=NOW)
+    assert runs.enter(engine, push.id, "load", now=MUCH_LATER).state == "open"
+    open_kind(engine, "push", "three", MUCH_LATER)
+    assert runs.find(engine, night.id).state == "open"
+    with transaction(engine) as conn:
+        runs.guard(conn, night, now=LATER)
+
+
+def test_a_run_of_another_kind_is_no_attempt_of_the_same_airflow_run(engine: Engine) -> None:
+    night = open_kind(engine, "night")
+    runs.fail(engine, night.id, "the load failed", now=NOW)
+    other = open_kind(engine, "held_clears")
+    assert (other.attempt, states(engine)) == (1, ["failed", "open"])
+    again = open_kind(engine, "held_clears", now=LATER)
+    assert (again.attempt, states(engine)) == (2, ["failed", "superseded", "open"])
+
+
+def test_the_nights_of_a_view_are_nights_only(engine: Engine) -> None:
+    open_kind(engine, "held_clears")
+    with transaction(engine) as conn:
+        assert count(conn, "v_night") == 0
