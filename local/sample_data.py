@@ -1,11 +1,12 @@
 """The sample company of the demo: 5,000 people, and what became of each of them.
 
 Everybody is in one *story*: what the store says, what Salesforce says, what both last agreed on
-(the memory of earlier nights), and therefore the code the night must find. `STORIES` is the whole
+(the memory of earlier nights), and therefore the codes the night must find. `STORIES` is the whole
 plan; the demo compares the night's decisions with it, and its summary can be read beside it.
 
 Across the stories: about 250 Ids have 15 characters (valid: they are completed before anything is
-compared), names are as unicode as the org's, and no record belongs to two people.
+compared), names are as unicode as the org's, and no record belongs to two people but in the stories
+that say so. Clears are fewer than the brake of the settings lets through in a day.
 
 `sample` is a pure function: the same records, seed and time give the same company. It plans; the
 demo writes the plan into the store (people and acts), the sync's memory (links with their base)
@@ -15,7 +16,7 @@ and Salesforce (edits, conversions, merges and deletions by its human users).
 import random
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -34,6 +35,9 @@ class Place(StrEnum):
     """Where the Salesforce Id of a person leads."""
 
     RECORD = "a Contact or Lead"
+    SHARED = "a Contact that another person names, too"
+    SHARING = "the Contact of a person above"
+    REPLACED = "a Contact in the place of their former one"
     CONVERTED = "a Lead that was converted"
     MERGED = "a Contact that was merged into another"
     DELETED = "a Contact that was deleted"
@@ -50,90 +54,197 @@ WITHOUT_RECORD: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """That a person may be mailed again, recorded before the night.
+
+    Attributes:
+        verdict: what the night must say.
+        code: why.
+        origin: who says so: the person (Clicked Link), or somebody for them (Manual).
+        reason: why they may be mailed again.
+        actor: who recorded it.
+        is_outdated: they unsubscribed once more after it.
+    """
+
+    verdict: str
+    code: str
+    origin: str
+    reason: str
+    actor: str
+    is_outdated: bool = False
+
+
+_BY_PHONE: Final = ("Manual", "asked on the phone for our mails", "support")
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """What is true of a number of people.
 
     Attributes:
         title: the story in a few words.
         people: how many; None takes every record that is left.
-        code: what the night must find; None where it lists nothing because nothing changes.
+        codes: what the night must list for each; none where nothing changes.
         store: whether they unsubscribed in the store.
         salesforce: whether the box is ticked in Salesforce.
         base: what both sides last agreed on, None if they never met.
         place: where their Salesforce Id leads.
         edited: whether a human in Salesforce changed the box since.
         ignored: a kind of act that is out of scope, which they have instead.
+        origin: how they unsubscribed; None: in any way.
+        consent: what they said afterwards.
     """
 
     title: str
     people: int | None
-    code: str | None
+    codes: tuple[str, ...]
     store: bool = False
     salesforce: bool = False
     base: bool | None = None
     place: Place = Place.RECORD
     edited: bool = False
     ignored: str | None = None
+    origin: str | None = None
+    consent: Consent | None = None
 
 
 STORIES: Final = (
     # since both sides last agreed
-    Story("unsubscribed in the store", 41, "UNSUBSCRIBED_IN_STORE", store=True, base=False),
+    Story("unsubscribed in the store", 41, ("UNSUBSCRIBED_IN_STORE",), store=True, base=False),
     Story(
         "opted out by a colleague in Salesforce",
         23,
-        "OPTED_OUT_IN_SALESFORCE",
+        ("OPTED_OUT_IN_SALESFORCE",),
         salesforce=True,
         base=False,
         edited=True,
     ),
-    Story("opted out on both sides", 9, "BOTH_OPTED_OUT", store=True, salesforce=True, base=False),
+    Story(
+        "opted out on both sides", 9, ("BOTH_OPTED_OUT",), store=True, salesforce=True, base=False
+    ),
     Story(
         "box cleared in Salesforce",
         6,
-        "CLEARED_IN_SALESFORCE_ONLY",
+        ("CLEARED_IN_SALESFORCE_ONLY",),
         store=True,
         base=True,
         edited=True,
     ),
+    # two people, one Contact: a record has one box
+    Story(
+        "shares a Contact, unsubscribed",
+        4,
+        ("UNSUBSCRIBED_IN_STORE",),
+        store=True,
+        base=False,
+        place=Place.SHARED,
+    ),
+    Story("shares it, said nothing", 4, ("SHARED_RECORD",), base=False, place=Place.SHARING),
+    # may they be mailed again?
+    Story(
+        "asked for mails again",
+        1,
+        ("RESUBSCRIBED",),
+        store=True,
+        salesforce=True,
+        base=True,
+        origin="Clicked Link",
+        consent=Consent("accepted", "RESUBSCRIBED", *_BY_PHONE),
+    ),
+    Story(
+        "complained, signed up again",
+        1,
+        ("RESUBSCRIBED",),
+        store=True,
+        salesforce=True,
+        base=True,
+        origin="Complaint",
+        consent=Consent(
+            "accepted", "RESUBSCRIBED", "Clicked Link", "confirmed a new subscription", "web shop"
+        ),
+    ),
+    Story(
+        "complained, support says they may be mailed",
+        1,
+        (),
+        store=True,
+        salesforce=True,
+        base=True,
+        origin="Complaint",
+        consent=Consent("refused", "COMPLAINT", *_BY_PHONE),
+    ),
+    Story(
+        "asked for mails again, then unsubscribed",
+        1,
+        (),
+        store=True,
+        salesforce=True,
+        base=True,
+        origin="Clicked Link",
+        consent=Consent("refused", "NEWER_OPT_OUT", *_BY_PHONE, is_outdated=True),
+    ),
     # first sights: the sync never compared these
-    Story("new, opted out in the store only", 32, "FIRST_SEEN_OPT_OUT", store=True),
-    Story("new, opted out in Salesforce only", 28, "FIRST_SEEN_OPT_OUT", salesforce=True),
-    Story("new, opted out on both sides", 24, "FIRST_SEEN_AGREED", store=True, salesforce=True),
-    Story("new, not opted out", 380, "FIRST_SEEN_AGREED"),
-    # records that live on elsewhere, or not at all
+    Story("new, opted out in the store only", 32, ("FIRST_SEEN_OPT_OUT",), store=True),
+    Story("new, opted out in Salesforce only", 28, ("FIRST_SEEN_OPT_OUT",), salesforce=True),
+    Story("new, opted out on both sides", 24, ("FIRST_SEEN_AGREED",), store=True, salesforce=True),
+    Story("new, not opted out", 380, ("FIRST_SEEN_AGREED",)),
+    # records that live on elsewhere: the person goes along, and is compared with that one at once
     Story(
         "opted-out Lead, converted",
         2,
-        "CARRIED_OVER_CONVERSION",
+        ("CARRIED_OVER_CONVERSION", "FIRST_SEEN_OPT_OUT"),
         salesforce=True,
         base=False,
         place=Place.CONVERTED,
     ),
-    Story("Lead, converted", 2, "NOT_VISIBLE", base=False, place=Place.CONVERTED),
+    Story(
+        "Lead, converted",
+        2,
+        ("CARRIED_OVER_CONVERSION", "FIRST_SEEN_AGREED"),
+        base=False,
+        place=Place.CONVERTED,
+    ),
     Story(
         "opted-out Contact, merged away",
         2,
-        "CARRIED_OVER_MERGE",
+        ("CARRIED_OVER_MERGE", "FIRST_SEEN_OPT_OUT"),
         salesforce=True,
         base=False,
         place=Place.MERGED,
     ),
-    Story("Contact, merged away", 1, "NOT_VISIBLE", base=False, place=Place.MERGED),
-    Story("Contact, deleted", 3, "DELETED_IN_SALESFORCE", base=False, place=Place.DELETED),
-    Story("record unknown to this org", 15, "NOT_VISIBLE", place=Place.UNKNOWN),
+    Story(
+        "Contact, merged away",
+        1,
+        ("CARRIED_OVER_MERGE", "FIRST_SEEN_AGREED"),
+        base=False,
+        place=Place.MERGED,
+    ),
+    Story(
+        "got another Salesforce Id, the former Contact was opted out",
+        2,
+        ("RELINKED", "FIRST_SEEN_OPT_OUT"),
+        salesforce=True,
+        base=False,
+        place=Place.REPLACED,
+        edited=True,
+    ),
+    # records that do not live on
+    Story("Contact, deleted", 3, ("DELETED_IN_SALESFORCE",), base=False, place=Place.DELETED),
+    Story("record unknown to this org", 15, ("NOT_VISIBLE",), place=Place.UNKNOWN),
     # no record to compare with
-    Story("no Salesforce Id", 609, None, place=Place.NOWHERE),
-    Story("no Salesforce Id, opted out", 31, "NO_SALESFORCE_ID", store=True, place=Place.NOWHERE),
-    Story("Id with a typing error", 20, "BAD_SALESFORCE_ID", place=Place.BAD_CHECKSUM),
-    Story("Id of an Account", 13, "BAD_SALESFORCE_ID", place=Place.ACCOUNT),
-    Story("Id cut short", 12, "BAD_SALESFORCE_ID", store=True, place=Place.TRUNCATED),
+    Story("no Salesforce Id", 609, (), place=Place.NOWHERE),
+    Story(
+        "no Salesforce Id, opted out", 31, ("NO_SALESFORCE_ID",), store=True, place=Place.NOWHERE
+    ),
+    Story("Id with a typing error", 20, ("BAD_SALESFORCE_ID",), place=Place.BAD_CHECKSUM),
+    Story("Id of an Account", 13, ("BAD_SALESFORCE_ID",), place=Place.ACCOUNT),
+    Story("Id cut short", 12, ("BAD_SALESFORCE_ID",), store=True, place=Place.TRUNCATED),
     # acts that stay in the store
-    Story("unsubscribed from one sender", 18, None, base=False, ignored="sender"),
-    Story("mail bounced", 27, None, base=False, ignored="bounce"),
+    Story("unsubscribed from one sender", 18, (), base=False, ignored="sender"),
+    Story("mail bounced", 27, (), base=False, ignored="bounce"),
     # everybody else: nothing to do
-    Story("opted out, agreed", None, None, store=True, salesforce=True, base=True),
-    Story("not opted out, agreed", None, None, base=False),
+    Story("opted out, agreed", None, (), store=True, salesforce=True, base=True),
+    Story("not opted out, agreed", None, (), base=False),
 )
 
 
@@ -152,10 +263,12 @@ class Act:
     """A row of `engagement.unsubscribe`; times are aware UTC."""
 
     person_id: int
+    kind: str
     scope: str
     origin: str
     reason: str | None
     actor: str | None
+    evidence_ref: str | None
     caused_by: str | None
     occurred_at: datetime
     idempotency_key: str
@@ -197,11 +310,19 @@ class SampleData:
 
 def expected_codes() -> Counter[str]:
     """Count the decisions of each code that the first night must list."""
-    codes: Counter[str] = Counter()
-    for story in STORIES:
-        if story.code is not None:
-            codes[story.code] += story.people or 0
-    return codes
+    return Counter(
+        code for story in STORIES for code in story.codes for _ in range(story.people or 0)
+    )
+
+
+def expected_verdicts() -> Counter[tuple[str, str]]:
+    """Count the consents by the verdict of the first night, and why."""
+    return Counter(
+        (story.consent.verdict, story.consent.code)
+        for story in STORIES
+        if story.consent is not None
+        for _ in range(story.people or 0)
+    )
 
 
 Record = Mapping[str, object]
@@ -222,7 +343,7 @@ def sample(
     cast = _Cast(contacts, leads, random.Random(seed))  # noqa: S311 - repeatable data, no secret
     roles = sorted(cast.roles(), key=lambda role: cast.random.random())
     people = [
-        _person(number, story, record, cast.random)
+        _person(number, story, cast.named(story, record), cast.random)
         for number, (story, record) in enumerate(roles, start=1)
     ]
     played = [
@@ -234,15 +355,15 @@ def sample(
         people=people,
         acts=[act for person in people for act in _acts(person, cast.random, now)],
         memories=[_memory(p, r, now) for p, r in played if p.story.base is not None],
-        edits={str(r["Id"]): p.story.salesforce for p, r in played if _needs_edit(p.story, r)},
-        conversions=[(str(r["Id"]), cast.survivor()) for _, r in _at(played, Place.CONVERTED)],
-        merges=[(cast.survivor(), str(r["Id"])) for _, r in _at(played, Place.MERGED)],
-        deletions=[str(r["Id"]) for _, r in _at(played, Place.DELETED)],
+        edits={_id(r): p.story.salesforce for p, r in played if _needs_edit(p.story, r)},
+        conversions=[(_id(r), _id(cast.survivor())) for r in _at(played, Place.CONVERTED)],
+        merges=[(_id(cast.survivor()), _id(r)) for r in _at(played, Place.MERGED)],
+        deletions=[_id(r) for r in _at(played, Place.DELETED)],
     )
 
 
 class _Cast:
-    """Gives each story its records; a record plays once."""
+    """Gives each story its records; a record plays once, or for two people who share it."""
 
     def __init__(
         self, contacts: Sequence[Record], leads: Sequence[Record], rng: random.Random
@@ -259,9 +380,10 @@ class _Cast:
             for opted_out in (True, False)
             for kind in ("Contact", "Lead")
         }
-        # Contacts that live on after a conversion or a merge; they belong to nobody.
-        survivors = sum(_count(place) for place in (Place.CONVERTED, Place.MERGED))
+        # Contacts in the place of others, which were converted, merged or replaced.
+        survivors = sum(map(_count, (Place.CONVERTED, Place.MERGED, Place.REPLACED)))
         self._survivors = [self._take(False, "Contact") for _ in range(survivors)]
+        self._shared: deque[Record] = deque()
 
     def roles(self) -> Iterator[tuple[Story, Record | None]]:
         """Yield every person's story with its record, None where there is none."""
@@ -271,9 +393,13 @@ class _Cast:
                 left -= 1
                 yield story, self._record_for(story)
 
-    def survivor(self) -> str:
-        """Hand out the Id of a Contact of nobody."""
-        return str(self._survivors.pop()["Id"])
+    def survivor(self) -> Record:
+        """Hand out a Contact of nobody."""
+        return self._survivors.pop()
+
+    def named(self, story: Story, record: Record | None) -> Record | None:
+        """Return the record that the Id of a person names by now."""
+        return self.survivor() if story.place is Place.REPLACED else record
 
     def _size(self, story: Story, left: int) -> int:
         if story.people is not None:
@@ -285,8 +411,13 @@ class _Cast:
     def _record_for(self, story: Story) -> Record | None:
         if story.place in WITHOUT_RECORD:
             return None
+        if story.place is Place.SHARING:
+            return self._shared.popleft()
         # Before a human edited the box it said the opposite.
-        return self._take(story.salesforce != story.edited, self._kind(story))
+        record = self._take(story.salesforce != story.edited, self._kind(story))
+        if story.place is Place.SHARED:
+            self._shared.append(record)
+        return record
 
     def _kind(self, story: Story) -> str:
         if story.place is not Place.RECORD:
@@ -304,12 +435,16 @@ def _count(place: Place) -> int:
     return sum(story.people or 0 for story in STORIES if story.place is place)
 
 
-def _at(played: Iterable[tuple[Person, Record]], place: Place) -> Iterator[tuple[Person, Record]]:
-    return ((person, record) for person, record in played if person.story.place is place)
+def _at(played: Iterable[tuple[Person, Record]], place: Place) -> Iterator[Record]:
+    return (record for person, record in played if person.story.place is place)
+
+
+def _id(record: Record) -> str:
+    return str(record["Id"])
 
 
 def _object(record: Record) -> str:
-    return "Contact" if str(record["Id"]).startswith("003") else "Lead"
+    return "Contact" if _id(record).startswith("003") else "Lead"
 
 
 def _needs_edit(story: Story, record: Record) -> bool:
@@ -342,7 +477,7 @@ _HANDLES: Final = (
 
 def _salesforce_id(place: Place, record: Record | None, rng: random.Random) -> str | None:
     if record is not None:
-        return str(record["Id"])[: 15 if rng.random() < _SHORT_IDS else 18]
+        return _id(record)[: 15 if rng.random() < _SHORT_IDS else 18]
     if place is Place.NOWHERE:
         return None
     prefix = "001" if place is Place.ACCOUNT else rng.choice(("003", "00Q"))
@@ -389,25 +524,54 @@ def _acts(person: Person, rng: random.Random, now: datetime) -> Iterator[Act]:
     elif story.ignored == "bounce":
         yield _act(person, "team", "Bounce", _recently(rng, now))
     elif story.store:
-        origin = rng.choices(list(_ORIGINS), list(_ORIGINS.values()))[0]
-        if story.base and story.salesforce and rng.random() < 0.3:
-            origin = "Salesforce Sync"
         long_ago = story.base is not False
+        origin = _origin(story, rng)
         yield _act(person, "team", origin, (_long_ago if long_ago else _recently)(rng, now))
+    if story.consent is not None:
+        yield from _resubscribe(person, story.consent, now)
+
+
+def _origin(story: Story, rng: random.Random) -> str:
+    if story.origin is not None:
+        return story.origin
+    origin = rng.choices(list(_ORIGINS), list(_ORIGINS.values()))[0]
+    if story.base and story.salesforce and rng.random() < 0.3:
+        origin = "Salesforce Sync"
+    return origin
 
 
 def _act(person: Person, scope: str, origin: str, occurred_at: datetime) -> Act:
     by_sync = origin == "Salesforce Sync"
     return Act(
         person_id=person.id,
+        kind="unsubscribe",
         scope=scope,
         origin=origin,
         reason=_REASONS.get(origin),
         actor="support" if origin == "Manual" else None,
+        evidence_ref=None,
         caused_by=f"salesforce:{_full(person.salesforce_id)}:{FIELD}" if by_sync else None,
         occurred_at=occurred_at,
         idempotency_key=f"sample:{person.id}:{scope}:{origin}",
     )
+
+
+def _resubscribe(person: Person, consent: Consent, now: datetime) -> Iterator[Act]:
+    yield Act(
+        person_id=person.id,
+        kind="resubscribe",
+        scope="team",
+        origin=consent.origin,
+        reason=consent.reason,
+        actor=consent.actor,
+        evidence_ref=f"CASE-{person.id}",
+        caused_by=None,
+        occurred_at=now - timedelta(hours=3),
+        idempotency_key=f"sample:{person.id}:consent",
+    )
+    if consent.is_outdated:
+        again = _act(person, "team", "One-Click", now - timedelta(hours=1))
+        yield replace(again, idempotency_key=f"sample:{person.id}:again")
 
 
 def _recently(rng: random.Random, now: datetime) -> datetime:
@@ -424,7 +588,7 @@ def _memory(person: Person, record: Record, now: datetime) -> Memory:
         raise ValueError("nothing was ever agreed with this person's record")
     return Memory(
         person_id=person.id,
-        record_id=str(record["Id"]),
+        record_id=_id(record),
         object=_object(record),
         base=base,
         since=now - timedelta(days=4),

@@ -9,7 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from include.audit import settings
+from sqlalchemy import Connection
+
+from include.audit import orgs, settings
 from include.migrations.upgrade import upgrade
 from include.store.database import connect, transaction
 from local import postgres
@@ -18,7 +20,7 @@ from local.demo.agreement import Agreement, check_agreement
 from local.demo.airflow_api import COMPONENTS, AirflowApi, DagRun
 from local.demo.airflow_env import airflow_environment
 from local.demo.config import ROOT, Config, published
-from local.demo.console import Console
+from local.demo.console import Console, Step
 from local.demo.credentials import Credentials, load_or_create
 from local.demo.databases import Databases
 from local.demo.emulator import Emulator
@@ -30,7 +32,8 @@ from local.demo.preflight import (
     stop_what_was_left,
     terminal,
 )
-from local.sample_data import CONTACTS, LEADS, expected_codes
+from local.salesforce_emulator.seed import ORGANIZATION_ID
+from local.sample_data import CONTACTS, LEADS, expected_codes, expected_verdicts
 from local.supervisor import Child, StopRequestedError, Supervisor
 
 _START_SECONDS = 180
@@ -186,15 +189,22 @@ def _migrate_store(demo: Demo) -> None:
         engine = connect(demo.databases.store)
         upgrade(engine)
         with transaction(engine) as connection:
-            current = settings.current(connection)
-            if current.saved_by == "installation":  # nobody has chosen anything yet
-                step.note("sync enabled,")
-                enabled = current.settings.model_copy(update={"enabled": True})
-                now = datetime.now(UTC)
-                settings.save(
-                    connection, enabled, saved_by="demo", note="Enabled by the demo.", now=now
-                )
+            _do_as_an_admin(connection, step)
         engine.dispose()
+
+
+def _do_as_an_admin(connection: Connection, step: Step) -> None:
+    """Enable the sync and confirm the org, once: what somebody chose later is left alone."""
+    now = datetime.now(UTC)
+    current = settings.current(connection)
+    if current.saved_by == "installation":  # nobody has chosen anything yet
+        step.note("sync enabled,")
+        enabled = current.settings.model_copy(update={"enabled": True})
+        settings.save(connection, enabled, saved_by="demo", note="Enabled by the demo.", now=now)
+    if orgs.confirm(
+        connection, ORGANIZATION_ID, by="demo", note="An emulated org: nobody is mailed.", now=now
+    ):
+        step.note("org confirmed,")
 
 
 def _load_sample(demo: Demo, *, is_loaded: bool) -> None:
@@ -223,15 +233,15 @@ def _start_airflow(demo: Demo) -> None:
             return {*COMPONENTS} <= told
 
         _require(demo, demo.supervisor.wait_until(is_healthy, _START_SECONDS), "Airflow")
-    with demo.console.step("DAG"):
-        _wait_for_dag(demo)
+    with demo.console.step("DAGs"):
+        _wait_for_dags(demo)
 
 
-def _wait_for_dag(demo: Demo) -> None:
+def _wait_for_dags(demo: Demo) -> None:
     def is_there() -> bool:
-        return demo.airflow.has_dag(night.DAG_ID) or bool(demo.airflow.import_errors())
+        return all(map(demo.airflow.has_dag, night.DAG_IDS)) or bool(demo.airflow.import_errors())
 
-    _require(demo, demo.supervisor.wait_until(is_there, 60), f"the DAG {night.DAG_ID}")
+    _require(demo, demo.supervisor.wait_until(is_there, 60), f"the DAGs {', '.join(night.DAG_IDS)}")
     if errors := demo.airflow.import_errors():
         raise DemoError("Airflow could not read a DAG file: " + "; ".join(errors))
 
@@ -266,6 +276,7 @@ def tell_night(
         agreement=agreement,
         failures=failures,
         names=emulator.names(),
+        waiting=night.count_waiting(store_url),
     )
     console.say()
     for line in summary.night_summary(told):
@@ -282,6 +293,12 @@ def _complaints(demo: Demo, agreement: Agreement) -> list[str]:
         complaints.append(
             f"The first night decided {codes}, the sample company has {dict(expected_codes())}."
         )
+    verdicts = night.verdicts_of_all_nights(demo.databases.store)
+    if nights == 1 and verdicts != expected_verdicts():
+        complaints.append(
+            f"The first night judged {verdicts}, the sample company has "
+            f"{dict(expected_verdicts())}."
+        )
     return complaints
 
 
@@ -290,7 +307,7 @@ def _tell_what_next(demo: Demo) -> None:
     for line in summary.where_to_look(demo.config, demo.databases.store):
         demo.console.say(line)
     demo.console.say()
-    for line in summary.what_to_try(*night.two_to_try(demo.databases.store)):
+    for line in summary.what_to_try(night.to_try(demo.databases.store), demo.config):
         demo.console.say(line)
 
 

@@ -11,7 +11,7 @@ from local.salesforce_emulator.seed import ORGANIZATION_ID
 from local.sample_data import FIELD, SampleData, sample
 
 SEED = 2026
-REMARK = f"sample company, seed {SEED}"
+REMARK = f"sample company with consents, seed {SEED}"
 
 
 def load(store_url: str, emulator: Emulator, *, now: datetime) -> SampleData:
@@ -52,6 +52,7 @@ _ACT_COLUMNS = (
     "origin",
     "reason",
     "actor",
+    "evidence_ref",
     "caused_by",
     "occurred_at",
     "recorded_at",
@@ -61,8 +62,8 @@ _ACT_COLUMNS = (
 
 def _acts(company: SampleData) -> Iterator[Sequence[object]]:
     for act in sorted(company.acts, key=lambda act: act.occurred_at):
-        who = (act.person_id, "unsubscribe", act.scope, act.origin)
-        why = (act.reason, act.actor, act.caused_by)
+        who = (act.person_id, act.kind, act.scope, act.origin)
+        why = (act.reason, act.actor, act.evidence_ref, act.caused_by)
         yield (*who, *why, act.occurred_at, act.occurred_at, act.idempotency_key)
 
 

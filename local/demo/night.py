@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from local.demo.config import Config
 from local.demo.databases import connect
 
 DAG_ID = "unsubscribe_nightly_sync"
+QUESTION_DAG_ID = "unsubscribe_held_clears"
+DAG_IDS = (DAG_ID, QUESTION_DAG_ID)
 _APPEARS_SECONDS = 20
 _NIGHT_SECONDS = 600
 
@@ -22,13 +24,30 @@ Wait = Callable[[Callable[[], bool], float], bool]
 def run_night(api: AirflowApi, wait: Wait) -> list[DagRun]:
     """Let one night run, or the one that an earlier demo could not finish; return its runs.
 
-    Switching the DAG on for the first time starts its last complete night by itself.
+    Switching the DAG on for the first time starts its last complete night by itself. Every night
+    that closes starts the DAG of the question about held clears: it ends at once where nothing is
+    held, and is left alone while it waits for an answer.
 
     Raises:
         DemoError: it did not end in time.
     """
     known = {run.id for run in api.runs(DAG_ID) if run.has_ended}
-    has_unfinished = len(known) < len(api.runs(DAG_ID))
+    asked = {run.id for run in api.runs(QUESTION_DAG_ID)}
+    _start(api, wait, known)
+    if not wait(lambda: all(run.has_ended for run in _new(api, known)), _NIGHT_SECONDS):
+        raise DemoError(f"The night did not end within {_NIGHT_SECONDS} s: see {api.url}")
+    runs = _new(api, known)
+    if any(api.task_states(DAG_ID, run.id).get("close") == "success" for run in runs):
+        wait(lambda: {run.id for run in api.runs(QUESTION_DAG_ID)} > asked, _APPEARS_SECONDS)
+    if not wait(lambda: _is_settled(api), _NIGHT_SECONDS):
+        raise DemoError(f"{QUESTION_DAG_ID} did not end within {_NIGHT_SECONDS} s: see {api.url}")
+    return runs
+
+
+def _start(api: AirflowApi, wait: Wait, known: set[str]) -> None:
+    if api.is_paused(QUESTION_DAG_ID):
+        api.unpause(QUESTION_DAG_ID)
+    has_unfinished = bool(_new(api, known))
     if api.is_paused(DAG_ID):
         api.unpause(DAG_ID)
         wait(lambda: bool(_new(api, known)), _APPEARS_SECONDS)
@@ -36,18 +55,28 @@ def run_night(api: AirflowApi, wait: Wait) -> list[DagRun]:
         api.trigger(DAG_ID)
     if not _new(api, known):
         api.trigger(DAG_ID)
-    if not wait(lambda: all(run.has_ended for run in _new(api, known)), _NIGHT_SECONDS):
-        raise DemoError(f"The night did not end within {_NIGHT_SECONDS} s: see {api.url}")
-    return _new(api, known)
+
+
+def _is_settled(api: AirflowApi) -> bool:
+    """Whether every question was answered, was none, or waits for a person."""
+    return all(
+        run.has_ended or api.task_states(QUESTION_DAG_ID, run.id).get("ask") in _WAITING
+        for run in api.runs(QUESTION_DAG_ID)
+    )
+
+
+_WAITING = ("awaiting_input", "deferred")
 
 
 def describe_failures(api: AirflowApi, runs: Sequence[DagRun], config: Config) -> list[str]:
-    """Say which tasks failed, why, and where their logs are."""
+    """Say which tasks of these nights failed, or of the newest question, why, and their logs."""
     failures = []
-    for run in runs:
+    for dag_id, run in [(DAG_ID, run) for run in runs] + [
+        (QUESTION_DAG_ID, run) for run in api.runs(QUESTION_DAG_ID)[:1]
+    ]:
         if run.state == "failed":
-            for task_id, attempt in api.failed_tasks(DAG_ID, run.id):
-                folder = f"dag_id={DAG_ID}/run_id={run.id}/task_id={task_id}"
+            for task_id, attempt in api.failed_tasks(dag_id, run.id):
+                folder = f"dag_id={dag_id}/run_id={run.id}/task_id={task_id}"
                 log = config.airflow_home / "logs" / folder / f"attempt={attempt}.log"
                 failures.append(f"{task_id} failed: {_why(log)}\n   {log}")
     return failures
@@ -66,12 +95,13 @@ def _why(log: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """So many decisions of one code with the same writes."""
+    """So many decisions of one code with the same writes; held ones were not written."""
 
     code: str
     target_store: bool | None
     target_salesforce: bool | None
     people: int
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +116,16 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of one person's consent to be mailed again."""
+
+    verdict: str
+    code: str
+    person_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Night:
     """What the audit says of one run of the sync."""
 
@@ -95,17 +135,32 @@ class Night:
     seconds: float
     decided: list[Decided]
     examples: list[Example]
+    judged: list[Judged] = field(default_factory=list)
 
-    @property
-    def decisions(self) -> int:
-        """How many links were decided."""
-        return sum(row.people for row in self.decided)
+
+@dataclass(frozen=True, slots=True)
+class ToTry:
+    """People and records on which a visitor can try things.
+
+    Attributes:
+        unsubscribes: a person who is not opted out.
+        ticked: Id of another one's Contact, whose box is not ticked.
+        resubscribes: a person who is opted out on both sides, for longer than the night.
+        explained: a person to whom something happened.
+    """
+
+    unsubscribes: int
+    ticked: str
+    resubscribes: int
+    explained: int
 
 
 _TOLD_FIRST = {
     "UNSUBSCRIBED_IN_STORE": 1,
     "OPTED_OUT_IN_SALESFORCE": 2,
-    "CLEARED_IN_SALESFORCE_ONLY": 3,
+    "SHARED_RECORD": 3,
+    "CARRIED_OVER_CONVERSION": 4,
+    "CLEARED_IN_SALESFORCE_ONLY": 5,
 }
 
 
@@ -141,9 +196,13 @@ def read_night(store_url: str, run_id: int) -> Night:
     )
     decided = _query(
         store_url,
-        "SELECT code, target_store, target_salesforce, count(*)"
-        " FROM opt_out_sync.merge_audit WHERE sync_run_id = %s"
-        " GROUP BY 1, 2, 3 ORDER BY target_store, target_salesforce, 4 DESC, 1",
+        "SELECT code, target_store, target_salesforce, count(*), is_held"
+        " FROM opt_out_sync.merge_audit AS a CROSS JOIN LATERAL ("
+        "   SELECT EXISTS (SELECT FROM opt_out_sync.write_attempt AS w"
+        "     WHERE w.sync_run_id = a.sync_run_id AND w.person_id = a.person_id"
+        "     AND w.record_id IS NOT DISTINCT FROM a.record_id AND w.outcome = 'held') AS is_held"
+        " ) AS written WHERE sync_run_id = %s GROUP BY 1, 2, 3, 5"
+        " ORDER BY target_store DESC NULLS LAST, target_salesforce DESC NULLS LAST, 4 DESC, 1",
         (run_id,),
     )
     examples = _query(
@@ -154,6 +213,12 @@ def read_night(store_url: str, run_id: int) -> Night:
         " ORDER BY code, person_id",
         (run_id,),
     )
+    judged = _query(
+        store_url,
+        "SELECT verdict, code, person_id, reason FROM opt_out_sync.resubscribe_judgement"
+        " WHERE sync_run_id = %s ORDER BY verdict, code, person_id",
+        (run_id,),
+    )
     return Night(
         id=run_id,
         state=state,
@@ -162,20 +227,55 @@ def read_night(store_url: str, run_id: int) -> Night:
         decided=[Decided(*row) for row in decided],
         examples=sorted(
             (Example(*row) for row in examples), key=lambda each: _TOLD_FIRST.get(each.code, 9)
-        )[:3],
+        )[:4],
+        judged=[Judged(*row) for row in judged],
     )
 
 
-def two_to_try(store_url: str) -> tuple[int, str]:
-    """Return a person and the Id of another one's Contact, both not opted out, to try things on."""
+def to_try(store_url: str) -> ToTry:
+    """Choose people and a record to try things on: nothing else happens to them."""
+    [unsubscribes, ticked] = _query(store_url, _UNTOUCHED.format("NOT s.is_opted_out"))[:2]
+    # Not one who complained (that ends only by their own opt-in), and none whom the sync opted out.
+    [resubscribes] = _query(
+        store_url, _UNTOUCHED.format("s.origin IN ('Clicked Link', 'One-Click', 'Manual')")
+    )[:1]
+    told = _query(
+        store_url,
+        "SELECT person_id FROM opt_out_sync.merge_audit"
+        " ORDER BY code <> 'SHARED_RECORD', sync_run_id DESC, person_id LIMIT 1",
+    )
+    explained = told[0][0] if told else resubscribes[0]
+    return ToTry(unsubscribes[0], ticked[1], resubscribes[0], explained)
+
+
+_UNTOUCHED = """
+SELECT s.person_id, l.record_id
+FROM engagement.person_opt_out AS s
+JOIN opt_out_sync.link AS l USING (person_id)
+WHERE {} AND l.base = s.is_opted_out AND l.object = 'Contact' AND l.state = 'active'
+  AND l.not_visible_since IS NULL
+  AND NOT EXISTS (SELECT FROM opt_out_sync.merge_audit AS a WHERE a.person_id = s.person_id)
+  AND NOT EXISTS (SELECT FROM opt_out_sync.v_resubscribe AS r WHERE r.person_id = s.person_id)
+ORDER BY s.person_id
+LIMIT 2
+"""
+
+
+def count_waiting(store_url: str) -> int:
+    """Count the clears that wait for a person's approval."""
+    [(count,)] = _query(
+        store_url, "SELECT count(*) FROM opt_out_sync.v_held_clears WHERE resolution IS NULL"
+    )
+    return int(count)
+
+
+def verdicts_of_all_nights(store_url: str) -> dict[tuple[str, str], int]:
+    """Count the judgements by verdict and code."""
     rows = _query(
         store_url,
-        "SELECT person_id, salesforce_id FROM engagement.person_opt_out JOIN opt_out_sync.link"
-        " USING (person_id) WHERE NOT is_opted_out AND base = false AND state = 'active'"
-        " AND not_visible_since IS NULL AND length(salesforce_id) = 18"
-        " AND object = 'Contact' ORDER BY person_id LIMIT 2",
+        "SELECT verdict, code, count(*) FROM opt_out_sync.resubscribe_judgement GROUP BY 1, 2",
     )
-    return rows[0][0], rows[1][1]
+    return {(verdict, code): count for verdict, code, count in rows}
 
 
 def codes_of_all_nights(store_url: str) -> tuple[int, dict[str, int]]:

@@ -6,22 +6,32 @@ from dataclasses import dataclass
 
 from local.demo.agreement import Agreement
 from local.demo.config import Config
-from local.demo.night import DAG_ID, Decided, Night
+from local.demo.night import DAG_ID, Decided, Night, ToTry
 
 _RULE = "─" * 78
 _COMMAND = ".venv/bin/python -m local.demo"
+_CLI = ".venv/bin/python -m include.cli"
 
 MEANINGS: Mapping[str, str] = {
+    "AGREED": "nothing changed, or nothing that matters",
     "UNSUBSCRIBED_IN_STORE": "the person said no since they last agreed",
     "OPTED_OUT_IN_SALESFORCE": "a colleague ticked the box since",
     "BOTH_OPTED_OUT": "both sides did, so nothing to write",
     "CLEARED_IN_SALESFORCE_ONLY": "a cleared box is no permission to mail",
     "CLEARED_IN_STORE_ONLY": "a lone clear is no permission to mail",
+    "BOTH_CLEARED": "both sides took the opt-out back",
     "FIRST_SEEN_OPT_OUT": "compared for the first time, one side said no",
     "FIRST_SEEN_AGREED": "compared for the first time, and equal",
-    "CARRIED_OVER_CONVERSION": "an opt-out survives the Lead's conversion",
-    "CARRIED_OVER_MERGE": "an opt-out survives the merge of its record",
-    "NOT_VISIBLE": "record unknown, or it lives on as another",
+    "RESUBSCRIBED": "their consent is newer than every opt-out",
+    "RESUBSCRIBE_WAITING": "accepted, but not everything could be read",
+    "FOLLOWS_GROUP": "another record or field of theirs says no",
+    "SHARED_RECORD": "another person on the same record said no",
+    "TUG_OF_WAR": "Salesforce undoes it nightly: left alone",
+    "UNREADABLE_FIELD": "the field is hidden: nothing is assumed",
+    "CARRIED_OVER_CONVERSION": "converted: link and opt-out go along",
+    "CARRIED_OVER_MERGE": "merged: link and opt-out go along",
+    "RELINKED": "another Id: the former opt-out goes along",
+    "NOT_VISIBLE": "the record is unknown to this org",
     "DELETED_IN_SALESFORCE": "the record was deleted",
     "NO_SALESFORCE_ID": "opted out, but there is no record to mark",
     "BAD_SALESFORCE_ID": "the Id is malformed: never sent",
@@ -38,6 +48,7 @@ class Told:
         agreement: what a look at both sides found afterwards.
         failures: why tasks failed, in words.
         names: names of Salesforce records by Id.
+        waiting: how many clears wait for a person.
     """
 
     night: Night | None
@@ -45,6 +56,7 @@ class Told:
     agreement: Agreement
     failures: Sequence[str]
     names: Mapping[str, str]
+    waiting: int = 0
 
 
 def night_summary(told: Told) -> Iterator[str]:
@@ -60,6 +72,10 @@ def night_summary(told: Told) -> Iterator[str]:
         yield f"The last night with work was run {shown.id}:"
     yield ""
     yield from _table(shown)
+    if shown.judged:
+        yield ""
+        yield "May these people be mailed again? Each consent is judged against every opt-out:"
+        yield from _judged(shown)
     if shown.examples:
         yield ""
         yield "Some of them, in the sync's own words (every decision has such a sentence):"
@@ -85,10 +101,11 @@ def where_to_look(config: Config, store_url: str) -> Iterator[str]:
     yield f"Airflow      {config.airflow_url}/dags/{DAG_ID}"
     yield f"Salesforce   {config.emulator_url}/__emulator__/records/Contact  (an emulator)"
     yield f"Logs         {config.logs}"
-    yield "Database     for psql and for .venv/bin/python -m include.cli settings show:"
+    yield "Database     for psql, and for the commands of the sync (python -m include.cli):"
     yield f"             export OPT_OUT_SYNC_DATABASE_URL='{_for_psql(store_url)}'"
     yield ""
-    yield "The sync is disabled by default; the demo enabled it, as an admin would."
+    yield "The sync is disabled until an admin enables it, and Salesforce is only planned until an"
+    yield "admin confirms the org. The demo did both, as an admin would."
 
 
 def _for_psql(store_url: str) -> str:
@@ -96,17 +113,28 @@ def _for_psql(store_url: str) -> str:
     return store_url.replace("postgresql+psycopg2://", "postgresql://", 1)
 
 
-def what_to_try(person_id: int, record_id: str) -> Iterator[str]:
-    """Propose three things to do next, in another terminal."""
-    yield "Three things to try, in a second terminal:"
+def what_to_try(chosen: ToTry, config: Config) -> Iterator[str]:
+    """Propose what to do next, in another terminal."""
+    yield "Six things to try, in a second terminal:"
     yield ""
     yield "1. Somebody clicks the unsubscribe link; the next night tells Salesforce:"
-    yield f"     {_COMMAND} unsubscribe {person_id} && {_COMMAND} night"
+    yield f"     {_COMMAND} unsubscribe {chosen.unsubscribes} && {_COMMAND} night"
     yield "2. A colleague ticks the box in Salesforce; the next night tells the store:"
-    yield f"     {_COMMAND} tick {record_id} && {_COMMAND} night"
+    yield f"     {_COMMAND} tick {chosen.ticked} && {_COMMAND} night"
     yield "3. An admin hides the field on Lead; the night does the rest and is red, and says why:"
     yield f"     {_COMMAND} hide Lead && {_COMMAND} night"
     yield f"   (and back again: {_COMMAND} show Lead)"
+    yield ""
+    yield "With OPT_OUT_SYNC_DATABASE_URL exported as above:"
+    yield ""
+    yield f"4. What happened to person {chosen.explained}, and are they opted out?"
+    yield f"     {_CLI} explain {chosen.explained}"
+    yield f"5. Person {chosen.resubscribes} asks for mails again; the next night clears both sides:"
+    yield f'     {_CLI} resubscribe {chosen.resubscribes} --reason "asked by phone" \\'
+    yield f"       --actor Ada --reference CASE-1 && {_COMMAND} night"
+    yield "6. Many clears wait for a person. Let none pass unasked, do 5 with another person, and"
+    yield f"   answer in Airflow: {config.airflow_url}/required_actions"
+    yield f"     {_CLI} settings set --held-minimum 0 --held-fraction 0 --by Ada --note careful"
 
 
 def _headline(told: Told) -> Iterator[str]:
@@ -114,6 +142,8 @@ def _headline(told: Told) -> Iterator[str]:
         yield f"The night is red. {failure}"
     if told.night is not None:
         yield from _outcome(told.night, is_red=bool(told.failures))
+    if told.waiting:
+        yield f"{told.waiting} clears wait for a person: Airflow, Browse, Required Actions."
     yield check_sentence(told.agreement)
 
 
@@ -121,52 +151,78 @@ def _outcome(night: Night, *, is_red: bool) -> Iterator[str]:
     if night.state != "closed":
         yield f"Run {night.id} is {night.state}: {night.reason or 'see its tasks in Airflow.'}"
     elif night.decided:
-        to_store, to_salesforce = _people(night, _writes_store), _people(night, _writes_salesforce)
+        to_store, to_salesforce = _people(night, _to_store), _people(night, _to_salesforce)
         yield (
             f"Run {night.id} took {night.seconds:.0f} s. Opt-outs written to the store: "
-            f"{to_store}, to Salesforce: {to_salesforce}. None was taken back."
+            f"{to_store}, to Salesforce: {to_salesforce}."
         )
+        yield _cleared(night)
     elif is_red:
         yield f"Run {night.id} found nothing to do in what it could read."
     else:
         yield f"Run {night.id} found nothing to do: both sides were in agreement."
 
 
+def _cleared(night: Night) -> str:
+    store, salesforce = _people(night, _clears_store), _people(night, _clears_salesforce)
+    if not store and not salesforce:
+        return "No opt-out was taken back."
+    return f"Opt-outs taken back in the store: {store}, in Salesforce: {salesforce}."
+
+
 def _people(night: Night, written: Callable[[Decided], bool]) -> int:
-    return sum(row.people for row in night.decided if written(row))
+    return sum(row.people for row in night.decided if written(row) and not row.is_held)
 
 
 def _table(night: Night) -> Iterator[str]:
-    yield f"{'people':>6}  {'to':<11} {'code':<27} what happened"
-    for row in night.decided:
+    directions = [_direction(row) for row in night.decided]
+    width = max(map(len, [*directions, "Salesforce"]))
+    yield f"{'people':>6}  {'to':<{width}}  {'code':<26}  what happened"
+    for row, direction in zip(night.decided, directions, strict=True):
         meaning = MEANINGS.get(row.code, "")
-        yield f"{row.people:>6}  {_direction(row):<11} {row.code:<27} {meaning}"
+        yield f"{row.people:>6}  {direction:<{width}}  {row.code:<26}  {meaning}"
 
 
 def _direction(row: Decided) -> str:
-    sides = [
-        side
-        for side, is_written in (
-            ("store", _writes_store(row)),
-            ("Salesforce", _writes_salesforce(row)),
-        )
-        if is_written
-    ]
-    return ", ".join(sides) or "-"
+    """Name the sides that are written; a clear is a direction of its own."""
+    targets = {row.target_store, row.target_salesforce} - {None}
+    if not targets:
+        return "-"
+    sides = "store" if row.target_salesforce is None else "Salesforce"
+    if None not in (row.target_store, row.target_salesforce):
+        sides = "both"
+    what = f"clear {sides}" if targets == {False} else sides
+    return f"{what} (held)" if row.is_held else what
 
 
-def _writes_store(row: Decided) -> bool:
-    return row.target_store is not None
+def _to_store(row: Decided) -> bool:
+    return row.target_store is True
 
 
-def _writes_salesforce(row: Decided) -> bool:
-    return row.target_salesforce is not None
+def _to_salesforce(row: Decided) -> bool:
+    return row.target_salesforce is True
+
+
+def _clears_store(row: Decided) -> bool:
+    return row.target_store is False
+
+
+def _clears_salesforce(row: Decided) -> bool:
+    return row.target_salesforce is False
+
+
+def _judged(night: Night) -> Iterator[str]:
+    for judged in night.judged:
+        yield from _quoted(f"{judged.code}, person {judged.person_id}", judged.reason)
 
 
 def _examples(night: Night, names: Mapping[str, str]) -> Iterator[str]:
     for example in night.examples:
         name = names.get(example.record_id, "unknown")
-        yield f"  {name}: {example.object} {example.record_id}, person {example.person_id}"
-        yield from textwrap.wrap(
-            f"“{example.reason}”", 76, initial_indent="    ", subsequent_indent="     "
-        )
+        title = f"{name}: {example.object} {example.record_id}, person {example.person_id}"
+        yield from _quoted(title, example.reason)
+
+
+def _quoted(title: str, sentence: str) -> Iterator[str]:
+    yield f"  {title}"
+    yield from textwrap.wrap(f"“{sentence}”", 76, initial_indent="    ", subsequent_indent="     ")
