@@ -66,7 +66,8 @@ def test_a_demo_killed_in_its_night_ends_in_agreement_when_started_again(
     assert again.returncode == 0, again.stdout + again.stderr
     assert again.stdout.startswith("Stopped what an earlier demo left running: ")
     assert "Sample company ................. there already" in again.stdout
-    assert "Opt-outs written to the store: 55, to Salesforce: 79." in again.stdout
-    assert "all 4,290 people with a living record agree with it" in again.stdout
+    assert "Opt-outs written to the store: 61, to Salesforce: 93." in again.stdout
+    assert "Opt-outs taken back in the store: 2, in Salesforce: 2." in again.stdout
+    assert "all 4,297 people with a living record agree with it" in again.stdout
     assert processes_of(config) == []
     assert not config.record.exists()

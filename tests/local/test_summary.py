@@ -1,9 +1,11 @@
+import shlex
 from pathlib import Path
 
+from include.cli.program import parser
 from include.domain.conflicts import Code
 from local.demo.agreement import Agreement
 from local.demo.config import Config
-from local.demo.night import Decided, Example, Night
+from local.demo.night import Decided, Example, Judged, Night, ToTry
 from local.demo.summary import (
     MEANINGS,
     Told,
@@ -36,7 +38,8 @@ def text(night: Night | None, earlier: Night | None = None, *failures: str) -> s
 
 def test_a_night_is_told_by_code_and_direction_with_its_sentences():
     told = text(NIGHT)
-    assert "Opt-outs written to the store: 23, to Salesforce: 41. None was taken back." in told
+    assert "Opt-outs written to the store: 23, to Salesforce: 41." in told
+    assert "No opt-out was taken back." in told
     assert "    23  store       OPTED_OUT_IN_SALESFORCE" in told
     assert "    41  Salesforce  UNSUBSCRIBED_IN_STORE" in told
     assert "     9  -           BOTH_OPTED_OUT" in told
@@ -81,19 +84,66 @@ def test_agreement_is_said_as_it_is():
     assert "3, 4" in check_sentence(differing)
 
 
-def test_every_code_of_the_sync_has_a_meaning():
-    assert {code.value for code in Code} - set(MEANINGS) == {
-        "AGREED",  # counted, never listed
-        "UNREADABLE_FIELD",  # likewise
-        "BOTH_CLEARED",  # cannot happen in this store
-    }
+def clearing(*, is_held: bool) -> Night:
+    decided = [
+        Decided("RESUBSCRIBED", False, False, 2, is_held=is_held),
+        Decided("RESUBSCRIBED", None, False, 1, is_held=is_held),
+        Decided("SHARED_RECORD", True, True, 4),
+    ]
+    reason = "Refused: the person complained (act:9)."
+    judged = [Judged("refused", "COMPLAINT", 12, reason)]
+    return Night(4, "closed", None, 3, decided, [], judged)
 
 
-def test_the_page_names_the_address_and_three_commands():
+def test_a_clear_is_a_direction_of_its_own():
+    told = text(clearing(is_held=False))
+    assert "Opt-outs written to the store: 4, to Salesforce: 4." in told
+    assert "Opt-outs taken back in the store: 2, in Salesforce: 3." in told
+    assert "     2  clear both        RESUBSCRIBED" in told
+    assert "     1  clear Salesforce  RESUBSCRIBED" in told
+    assert "     4  both              SHARED_RECORD" in told
+
+
+def test_a_held_clear_is_not_told_as_written():
+    told = text(clearing(is_held=True))
+    assert "No opt-out was taken back." in told
+    assert "clear both (held)" in told
+
+
+def test_clears_that_wait_are_told_with_the_place_of_the_question():
+    names: dict[str, str] = {}
+    told = "\n".join(night_summary(Told(QUIET, None, AGREEMENT, [], names, waiting=3)))
+    assert "3 clears wait for a person: Airflow, Browse, Required Actions." in told
+
+
+def test_what_became_of_a_consent_is_told_with_its_reason():
+    told = text(clearing(is_held=False))
+    assert "May these people be mailed again?" in told
+    assert "  COMPLAINT, person 12\n    “Refused: the person complained (act:9).”" in told
+    assert "mailed again" not in text(NIGHT)
+
+
+def test_every_code_of_the_sync_has_a_meaning_that_fits_its_line():
+    assert set(MEANINGS) == {code.value for code in Code}
+    assert max(map(len, MEANINGS.values())) <= 46
+
+
+def test_the_page_names_the_addresses_and_the_commands():
     config = Config(Path("/somewhere/.local"), 8085, 18080, 18443)
     page = "\n".join(where_to_look(config, "postgresql+psycopg2://postgres@/opt_out?host=/x"))
     assert "http://127.0.0.1:8085/dags/unsubscribe_nightly_sync" in page
     assert "OPT_OUT_SYNC_DATABASE_URL='postgresql://postgres@/opt_out?host=/x'" in page
-    proposals = "\n".join(what_to_try(7, "0035g00000AAAAAAAA"))
+    proposals = "\n".join(what_to_try(ToTry(7, "0035g00000AAAAAAAA", 8, 9), config))
     for command in ("unsubscribe 7", "tick 0035g00000AAAAAAAA", "hide Lead", "show Lead"):
         assert f".venv/bin/python -m local.demo {command}" in proposals
+    assert "http://127.0.0.1:8085/required_actions" in proposals
+
+
+def test_the_proposed_commands_of_the_sync_are_understood():
+    config = Config(Path("/somewhere/.local"), 8085, 18080, 18443)
+    page = "\n".join(what_to_try(ToTry(7, "0035g00000AAAAAAAA", 8, 9), config))
+    written = page.replace("\\\n", "").splitlines()
+    commands = [line.split("-m include.cli ")[1] for line in written if "include.cli" in line]
+    for command in commands:
+        parser().parse_args(shlex.split(command.split(" && ")[0]))
+    assert [command.split()[0] for command in commands] == ["explain", "resubscribe", "settings"]
