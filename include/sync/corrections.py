@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Final
 
 import pandas as pd
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from include.audit import runs, writes
+from include.domain.conflicts import Verdict
 from include.store import acts
 from include.store.database import transaction
+from include.store.errors import database_errors
 from include.sync import evidence
-from include.sync.evidence import Consent
 
 ACTOR: Final = "correct-run"
 PER_TRANSACTION: Final = 5_000
@@ -82,6 +83,7 @@ def _correctable(found: pd.DataFrame) -> pd.Series:
     return found["is_standing"] & ~found["has_other_opt_out"]
 
 
+@database_errors()
 def _record(
     conn: Connection,
     run_id: int,
@@ -91,12 +93,27 @@ def _record(
     approver: str,
     now: datetime,
 ) -> int:
+    """Record one consent per row in one statement per attempt; return how many are new.
+
+    As with a single consent, what was refused is never judged again: repeating the correction is
+    then a new consent, with the next number in its key.
+    """
     known = evidence.verdicts(conn, rows["person_id"].tolist())
-    new = 0
-    for act_id, person_id in zip(rows["act_id"], rows["person_id"], strict=True):
-        consent = Consent(int(person_id), reason, ACTOR, f"correct-run:{run_id}", approver)
-        key = f"correct-run/{run_id}/{act_id}"
-        new += evidence.record_once(conn, consent, key, known, now=now) not in known
+    values = {
+        "reason": reason,
+        "actor": ACTOR,
+        "approver": approver,
+        "reference": f"correct-run:{run_id}",
+        "now": now,
+    }
+    new, attempt = 0, 0
+    while not rows.empty:
+        asked = {"causes": rows["act_id"].tolist(), "people": rows["person_id"].tolist()}
+        key = {"key": f"correct-run/{run_id}/", "attempt": f"/{attempt}"}
+        recorded = conn.execute(text(RECORD), values | asked | key).all()
+        new += sum(row.consent is not None and row.consent not in known for row in recorded)
+        refused = {row.cause for row in recorded if known.get(row.consent) == Verdict.REFUSED.value}
+        rows, attempt = rows[rows["act_id"].isin(refused)], attempt + 1
     return new
 
 
@@ -109,3 +126,12 @@ def _counts(found: pd.DataFrame, *, recorded: int, repeated: int = 0) -> Correct
         recorded=recorded,
         repeated=repeated,
     )
+
+
+RECORD = """
+SELECT asked.cause,
+       engagement.record_act(
+           asked.person_id, 'resubscribe', 'team', 'Manual', :reason, :actor, :approver, :reference,
+           NULL, :now, :key || asked.cause || :attempt) AS consent
+FROM unnest(CAST(:causes AS bigint[]), CAST(:people AS bigint[])) AS asked (cause, person_id)
+"""

@@ -91,32 +91,12 @@ def record(engine: Engine, consent: Consent, *, now: datetime) -> Recorded:
         if consent.key:
             act_id = _record(conn, consent, consent.key, now)
         else:
-            act_id = record_once(conn, consent, f"consent/{_digest(consent)}", known, now=now)
+            act_id = _record_once(conn, consent, known, now)
         chosen = settings.current(conn).settings
         is_opted_out = _is_opted_out(conn, consent.person_id, chosen)
     verdict = known.get(act_id, Verdict.WAITING.value)
     sentence = _next_step(verdict, chosen, is_opted_out=is_opted_out)
     return Recorded(act_id, act_id not in known, verdict, sentence)
-
-
-def record_once(
-    conn: Connection, consent: Consent, key: str, known: Mapping[int, str], *, now: datetime
-) -> int:
-    """Record a consent unless it is recorded under this key and was not refused; return its act.
-
-    Args:
-        conn: in a transaction.
-        consent: without a key.
-        key: of its content; a number is added, one more after each refusal.
-        known: the verdict of each resubscribe of the person, by act (see `verdicts`).
-        now: when it is recorded.
-    """
-    attempt = 0
-    while True:
-        act_id = _record(conn, consent, f"{key}/{attempt}", now)
-        if known.get(act_id) != Verdict.REFUSED.value:
-            return act_id
-        attempt += 1
 
 
 @database_errors()
@@ -141,6 +121,18 @@ def listed(
     rows = conn.execute(text(LISTED), values).mappings().all()
     total: int = conn.execute(text(COUNTED), {"person": person_id}).scalar_one()
     return [Resubscribe(**row) for row in rows], total
+
+
+def _record_once(
+    conn: Connection, consent: Consent, known: Mapping[int, str], now: datetime
+) -> int:
+    """Record a consent under a key of its content, with one more number after each refusal."""
+    key, attempt = f"consent/{_digest(consent)}", 0
+    while True:
+        act_id = _record(conn, consent, f"{key}/{attempt}", now)
+        if known.get(act_id) != Verdict.REFUSED.value:
+            return act_id
+        attempt += 1
 
 
 def _record(conn: Connection, consent: Consent, key: str, now: datetime) -> int:

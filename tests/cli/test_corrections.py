@@ -1,3 +1,5 @@
+from time import sleep
+
 import pytest
 
 WHY = ["--reason", "a data loader ticked the box", "--approver", "Bob"]
@@ -51,6 +53,20 @@ def test_correcting_twice_records_nothing_new(say, world, mistake):
     after = say("correct-run", run, *WHY, "--yes")
     assert "5 ended since" in after.out
     assert len(consents(world, run)) == 5
+
+
+def test_after_a_refusal_a_correction_is_a_new_consent(say, world, mistake):
+    run, [(person, record), *_] = mistake
+    say("correct-run", run, *WHY, "--yes")
+    sleep(1.1)  # Salesforce dates by whole seconds
+    world.org.edit(record, Phone="1")
+    world.night()
+    again = say("correct-run", run, *WHY, "--yes")
+    assert "Recorded 1 consent." in again.out
+    assert [act.person_id for act in consents(world, run)].count(person) == 2
+    assert "Recorded 0 consents (1 were recorded before)." in (
+        say("correct-run", run, *WHY, "--yes").out
+    )
 
 
 def test_who_opted_out_otherwise_stays_opted_out(say, world, mistake):
