@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from local.demo.airflow_api import AirflowApi
+from local.demo.web import NotReachableError
 from local.supervisor import STOPPING_SIGNALS, Supervisor
 
 COMPONENTS = {
@@ -34,7 +35,10 @@ class RunningAirflow:
         found = []
 
         def is_true() -> bool:
-            found[:] = [condition()]
+            try:
+                found[:] = [condition()]
+            except NotReachableError:  # a busy machine: ask again
+                return False
             return bool(found[0])
 
         assert self.supervisor.wait_until(is_true, seconds), "Airflow did not get there in time"
