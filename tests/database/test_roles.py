@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sqlalchemy import Connection, Engine, text
 from upath import UPath
@@ -14,12 +15,22 @@ from include.audit.jobs import DatabaseJobJournal
 from include.audit.settings import Settings
 from include.domain.values import Side
 from include.migrations.upgrade import downgrade
-from include.store import people
+from include.store import acts, people
 from include.store.database import connect, transaction
-from include.store.errors import StoreRefusedError
+from include.store.errors import StoreRefusedError, database_errors
 from tests.database import world
 from tests.database.test_people import asked
-from tests.database.world import CANARY, FIELD, NOW, ORG, add_act, add_people, open_run
+from tests.database.world import (
+    CANARY,
+    FIELD,
+    NOW,
+    ORG,
+    add_act,
+    add_people,
+    add_resubscribe,
+    open_run,
+    record,
+)
 
 WRITER = "opt_out_sync_writer"
 SECOND = timedelta(seconds=1)
@@ -53,13 +64,17 @@ def test_the_role_of_the_sync_can_do_a_whole_night(
     run = runs.enter(writer, run.id, "everything", now=NOW)
     with transaction(writer) as conn:
         runs.mark_extraction_started(conn, run, now=NOW)
-    destination = UPath(tmp_path / "people.parquet")
-    counts = people.extract_people(writer, destination, scopes=("team",), with_bounces=False)
+    files = {
+        name: UPath(tmp_path / f"{name}.parquet") for name in ("people", "opt_outs", "resubscribes")
+    }
+    counts = people.extract_people(writer, **files, scopes=("team",), with_bounces=False)
     assert (counts.people, counts.opted_out) == (2, 1)
     assert links.read_links(writer, ORG, FIELD).empty
     frame = world.decisions([person], target_store=True).assign(target_salesforce=None)
     unlinked = frame[["person_id", "code"]].assign(salesforce_id=None)
-    visible = frame[["person_id", "record_id", "object"]].assign(is_visible=True, is_deleted=False)
+    visible = frame[["person_id", "record_id", "object", "field"]].assign(
+        is_visible=True, is_deleted=False
+    )
     with transaction(writer) as conn:
         decisions.record_decisions(conn, run, frame, now=NOW)
         decisions.record_unlinked(conn, run, unlinked, now=NOW)
@@ -67,8 +82,8 @@ def test_the_role_of_the_sync_can_do_a_whole_night(
         links.record_visibility(conn, run, visible, now=NOW)
     with transaction(writer) as conn:
         assert len(writes.pending_writes(conn, run, Side.STORE)) == 1
-        acts = people.record_opt_outs(conn, asked(person), occurred_at=NOW)
-        assert acts.act_id.notna().all()
+        written = acts.record_opt_outs(conn, asked(person), occurred_at=NOW)
+        assert written.act_id.notna().all()
         assert people.read_states(conn, [person]).is_opted_out.all()
         for outcome, after in (("applied", 1), ("confirmed", 2)):
             rows = world.outcomes([person], outcome, side="store")
@@ -89,6 +104,62 @@ def test_the_role_of_the_sync_can_do_a_whole_night(
     assert runs.find(writer, run.id).state == "closed"
 
 
+def test_the_role_of_the_sync_can_clear_and_relink(engine: Engine, writer: Engine) -> None:
+    with transaction(engine) as conn:
+        person, _other = add_people(conn, 2)
+        add_act(conn, person, occurred_at=NOW - SECOND, recorded_at=NOW - SECOND)
+        evidence = add_resubscribe(conn, person)
+    persons, opt_outs, resubscribes = people.read_groups(writer, [person])
+    assert (len(persons), len(opt_outs), len(resubscribes)) == (1, 1, 1)
+    clears = asked(person).assign(caused_by=f"act:{evidence}", occurred_at=NOW)
+    moves = pd.DataFrame(
+        {"person_id": [person], "from_record_id": [record(1)], "to_record_id": [record(3)]}
+    )
+    with transaction(writer) as conn:
+        done = acts.record_clears(conn, clears, read_at=NOW)
+        assert done["act_id"].notna().all()
+        assert not people.read_states(conn, [person])["is_opted_out"].any()
+        assert not acts.acts_of(conn, opt_outs["act_id"])["is_standing"].any()
+        assert acts.relink_people(conn, moves)["is_relinked"].all()
+
+
+def test_an_admin_can_record_consent_and_change_nothing_else(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        (person,) = add_people(conn, 1)
+    with transaction(engine) as conn:
+        conn.execute(text("SET LOCAL ROLE opt_out_admin"))
+        assert acts.record_resubscribe(
+            conn,
+            person_id=person,
+            reason="asked by phone",
+            actor="Ada",
+            reference="CASE-1",
+            approver=None,
+            by_person=False,
+            occurred_at=NOW,
+            idempotency_key="consent",
+        )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT email FROM engagement.person",
+        "SELECT reason FROM engagement.unsubscribe",
+        "INSERT INTO engagement.unsubscribe SELECT * FROM engagement.unsubscribe",
+        "UPDATE engagement.person SET salesforce_id = NULL",
+        "SELECT engagement.relink_person(1, '003000000000001AAA', '003000000000002AAA')",
+        "SELECT engagement.lock_people(ARRAY[1])",
+    ],
+)
+def test_an_admin_is_refused_what_belongs_to_the_store(engine: Engine, statement: str) -> None:
+    with transaction(engine) as conn:
+        conn.execute(text("SET LOCAL ROLE opt_out_admin"))
+        with pytest.raises(StoreRefusedError, match="42501"), database_errors():
+            conn.execute(text(statement))
+        conn.rollback()
+
+
 def test_the_role_of_the_sync_opens_the_first_night_of_a_month(
     engine: Engine, writer: Engine
 ) -> None:
@@ -105,7 +176,9 @@ def test_the_role_of_the_sync_opens_the_first_night_of_a_month(
         "UPDATE engagement.person SET salesforce_id = NULL",
         "DELETE FROM engagement.person",
         "INSERT INTO engagement.person (email) VALUES ('x')",
+        "SELECT id FROM engagement.person FOR UPDATE",
         "DELETE FROM engagement.unsubscribe",
+        "INSERT INTO engagement.unsubscribe SELECT * FROM engagement.unsubscribe",
         "UPDATE opt_out_sync.merge_audit SET code = 'x'",
         "DELETE FROM opt_out_sync.merge_audit",
         "UPDATE opt_out_sync.write_attempt SET code = 'x'",
@@ -132,8 +205,10 @@ def execute_as_stranger(conn: Connection, call: str) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "SELECT engagement.record_act(1, 'unsubscribe', 'team', 'Manual', null, null, null, "
-        "now(), 'k')",
+        "SELECT engagement.record_act(1, 'unsubscribe', 'team', 'Manual', null, null, null, null, "
+        "null, now(), 'k')",
+        "SELECT engagement.relink_person(1, '003000000000001AAA', '003000000000002AAA')",
+        "SELECT engagement.lock_people(ARRAY[1])",
         "SELECT opt_out_sync.ensure_audit_partitions('merge_audit', now())",
     ],
 )
@@ -145,7 +220,8 @@ def test_who_may_only_read_cannot_use_the_owners_rights(engine: Engine, call: st
 def test_a_downgrade_leaves_the_roles_and_takes_their_rights(engine: Engine) -> None:
     granted = """
     SELECT count(*) FROM pg_shdepend
-    WHERE refobjid IN ('opt_out_sync_writer'::regrole, 'opt_out_analyst'::regrole)
+    WHERE refobjid IN ('opt_out_sync_writer'::regrole, 'opt_out_analyst'::regrole,
+                       'opt_out_admin'::regrole)
       AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
     """
     with transaction(engine) as conn:
