@@ -146,12 +146,14 @@ class ToTry:
         unsubscribes: a person who is not opted out.
         ticked: Id of another one's Contact, whose box is not ticked.
         resubscribes: a person who is opted out on both sides, for longer than the night.
+        held: another one.
         explained: a person to whom something happened.
     """
 
     unsubscribes: int
     ticked: str
     resubscribes: int
+    held: int
     explained: int
 
 
@@ -234,18 +236,18 @@ def read_night(store_url: str, run_id: int) -> Night:
 
 def to_try(store_url: str) -> ToTry:
     """Choose people and a record to try things on: nothing else happens to them."""
-    [unsubscribes, ticked] = _query(store_url, _UNTOUCHED.format("NOT s.is_opted_out"))[:2]
+    unsubscribes, ticked = _query(store_url, _UNTOUCHED.format("NOT s.is_opted_out"))
     # Not one who complained (that ends only by their own opt-in), and none whom the sync opted out.
-    [resubscribes] = _query(
+    resubscribes, held = _query(
         store_url, _UNTOUCHED.format("s.origin IN ('Clicked Link', 'One-Click', 'Manual')")
-    )[:1]
+    )
     told = _query(
         store_url,
         "SELECT person_id FROM opt_out_sync.merge_audit"
         " ORDER BY code <> 'SHARED_RECORD', sync_run_id DESC, person_id LIMIT 1",
     )
     explained = told[0][0] if told else resubscribes[0]
-    return ToTry(unsubscribes[0], ticked[1], resubscribes[0], explained)
+    return ToTry(unsubscribes[0], ticked[1], resubscribes[0], held[0], explained)
 
 
 _UNTOUCHED = """

@@ -130,11 +130,17 @@ def what_to_try(chosen: ToTry, config: Config) -> Iterator[str]:
     yield f"4. What happened to person {chosen.explained}, and are they opted out?"
     yield f"     {_CLI} explain {chosen.explained}"
     yield f"5. Person {chosen.resubscribes} asks for mails again; the next night clears both sides:"
-    yield f'     {_CLI} resubscribe {chosen.resubscribes} --reason "asked by phone" \\'
-    yield f"       --actor Ada --reference CASE-1 && {_COMMAND} night"
-    yield "6. Many clears wait for a person. Let none pass unasked, do 5 with another person, and"
-    yield f"   answer in Airflow: {config.airflow_url}/required_actions"
-    yield f"     {_CLI} settings set --held-minimum 0 --held-fraction 0 --by Ada --note careful"
+    yield from _consent(chosen.resubscribes, "CASE-1")
+    yield "6. Many clears wait for a person. Let none pass, and the next is asked about in Airflow"
+    yield f"   ({config.airflow_url}/required_actions); the night is red until it is answered:"
+    yield f"     {_CLI} settings set --held-minimum 0 --held-fraction 0 \\"
+    yield "       --by Ada --note careful"
+    yield from _consent(chosen.held, "CASE-2")
+
+
+def _consent(person_id: int, reference: str) -> Iterator[str]:
+    yield f'     {_CLI} resubscribe {person_id} --reason "asked by phone" \\'
+    yield f"       --actor Ada --reference {reference} && {_COMMAND} night"
 
 
 def _headline(told: Told) -> Iterator[str]:
@@ -212,8 +218,11 @@ def _clears_salesforce(row: Decided) -> bool:
 
 
 def _judged(night: Night) -> Iterator[str]:
+    people: dict[tuple[str, str], list[int]] = {}
     for judged in night.judged:
-        yield from _quoted(f"{judged.code}, person {judged.person_id}", judged.reason)
+        people.setdefault((judged.code, judged.reason), []).append(judged.person_id)
+    for (code, reason), ids in people.items():
+        yield from _quoted(f"{code}: person {', '.join(map(str, ids))}", reason)
 
 
 def _examples(night: Night, names: Mapping[str, str]) -> Iterator[str]:

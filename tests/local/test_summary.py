@@ -91,7 +91,7 @@ def clearing(*, is_held: bool) -> Night:
         Decided("SHARED_RECORD", True, True, 4),
     ]
     reason = "Refused: the person complained (act:9)."
-    judged = [Judged("refused", "COMPLAINT", 12, reason)]
+    judged = [Judged("refused", "COMPLAINT", person, reason) for person in (12, 13)]
     return Night(4, "closed", None, 3, decided, [], judged)
 
 
@@ -119,7 +119,7 @@ def test_clears_that_wait_are_told_with_the_place_of_the_question():
 def test_what_became_of_a_consent_is_told_with_its_reason():
     told = text(clearing(is_held=False))
     assert "May these people be mailed again?" in told
-    assert "  COMPLAINT, person 12\n    “Refused: the person complained (act:9).”" in told
+    assert "  COMPLAINT: person 12, 13\n    “Refused: the person complained (act:9).”" in told
     assert "mailed again" not in text(NIGHT)
 
 
@@ -133,7 +133,7 @@ def test_the_page_names_the_addresses_and_the_commands():
     page = "\n".join(where_to_look(config, "postgresql+psycopg2://postgres@/opt_out?host=/x"))
     assert "http://127.0.0.1:8085/dags/unsubscribe_nightly_sync" in page
     assert "OPT_OUT_SYNC_DATABASE_URL='postgresql://postgres@/opt_out?host=/x'" in page
-    proposals = "\n".join(what_to_try(ToTry(7, "0035g00000AAAAAAAA", 8, 9), config))
+    proposals = "\n".join(what_to_try(ToTry(7, "0035g00000AAAAAAAA", 8, 9, 10), config))
     for command in ("unsubscribe 7", "tick 0035g00000AAAAAAAA", "hide Lead", "show Lead"):
         assert f".venv/bin/python -m local.demo {command}" in proposals
     assert "http://127.0.0.1:8085/required_actions" in proposals
@@ -141,9 +141,15 @@ def test_the_page_names_the_addresses_and_the_commands():
 
 def test_the_proposed_commands_of_the_sync_are_understood():
     config = Config(Path("/somewhere/.local"), 8085, 18080, 18443)
-    page = "\n".join(what_to_try(ToTry(7, "0035g00000AAAAAAAA", 8, 9), config))
+    page = "\n".join(what_to_try(ToTry(7, "0035g00000AAAAAAAA", 8, 9, 10), config))
     written = page.replace("\\\n", "").splitlines()
-    commands = [line.split("-m include.cli ")[1] for line in written if "include.cli" in line]
+    commands = [line.split("-m include.cli ")[1] for line in written if "-m include.cli " in line]
     for command in commands:
         parser().parse_args(shlex.split(command.split(" && ")[0]))
-    assert [command.split()[0] for command in commands] == ["explain", "resubscribe", "settings"]
+    told = [command.split()[:2] for command in commands]
+    assert told == [
+        ["explain", "10"],
+        ["resubscribe", "8"],
+        ["settings", "set"],
+        ["resubscribe", "9"],
+    ]
