@@ -1,7 +1,7 @@
 """Acts that the sync adds to the store; and what it changes there: a person's Salesforce Id.
 
-Everything goes through `record_act(...)`, `relink_person(...)` and `lock_people(...)`, which run
-with their owner's rights. Acts are only ever added.
+Everything goes through `record_act(...)`, `record_consent(...)`, `relink_person(...)` and
+`lock_people(...)`, which run with their owner's rights. Acts are only ever added.
 """
 
 from collections.abc import Iterable, Sequence
@@ -209,7 +209,6 @@ def _require_one_row_per_person(rows: pd.DataFrame) -> None:
 
 
 RESUBSCRIBE = """
-SELECT engagement.record_act(
-    :person_id, 'resubscribe', 'team', :origin, :reason, :actor, :approver, :reference, NULL,
-    :occurred_at, :idempotency_key)
+SELECT engagement.record_consent(
+    :person_id, :origin, :reason, :actor, :approver, :reference, :occurred_at, :idempotency_key)
 """

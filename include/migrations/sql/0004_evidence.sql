@@ -277,6 +277,31 @@ BEGIN
 END
 $$;
 
+-- Adds a consent and returns its id: for whoever may record evidence, and no other act. Repeating
+-- the call with its key adds nothing; null when the person is gone.
+CREATE FUNCTION engagement.record_consent(
+    person_id       bigint,
+    origin          text,
+    reason          text,
+    actor           text,
+    approver        text,
+    evidence_ref    text,
+    occurred_at     timestamptz,
+    idempotency_key text
+) RETURNS bigint LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF coalesce(origin, '') NOT IN ('Manual', 'Clicked Link') OR btrim(coalesce(reason, '')) = ''
+       OR btrim(coalesce(actor, '')) = '' OR btrim(coalesce(evidence_ref, '')) = '' THEN
+        RAISE EXCEPTION 'consent needs a reason, an actor and a reference, and is of the origin '
+            'Manual or Clicked Link' USING ERRCODE = 'OS001';
+    END IF;
+    RETURN engagement.record_act(
+        person_id, 'resubscribe', 'team', origin, reason, actor, approver, evidence_ref, NULL,
+        occurred_at, idempotency_key);
+END
+$$;
+
 -- Lets nobody add an act for these people until the transaction ends. Always in the order of their
 -- ids, so that nobody waits in a circle. Returns those who exist.
 CREATE FUNCTION engagement.lock_people(person_ids bigint[]) RETURNS SETOF bigint
@@ -310,7 +335,9 @@ END
 $$;
 
 REVOKE EXECUTE ON FUNCTION
-    engagement.record_act, engagement.lock_people, engagement.relink_person FROM PUBLIC;
+    engagement.record_act, engagement.record_consent, engagement.lock_people,
+    engagement.relink_person
+    FROM PUBLIC;
 
 -- People in charge of settings and evidence. The role belongs to the whole server: see 0003.
 CREATE FUNCTION pg_temp.create_role(name text) RETURNS void LANGUAGE plpgsql AS $$
@@ -333,8 +360,12 @@ GRANT SELECT ON
     engagement.own_resubscribe, engagement.standing_opt_out, engagement.open_resubscribe
     TO opt_out_sync_writer;
 GRANT EXECUTE ON FUNCTION
-    engagement.person_states, engagement.states_of, engagement.record_act, engagement.lock_people,
-    engagement.relink_person
+    engagement.person_states, engagement.states_of, engagement.record_act,
+    engagement.record_consent, engagement.lock_people, engagement.relink_person
     TO opt_out_sync_writer;
+-- An admin records consents, and sees whether a person is opted out and why; no typed text.
 GRANT USAGE ON SCHEMA engagement TO opt_out_admin;
-GRANT EXECUTE ON FUNCTION engagement.record_act, engagement.states_of TO opt_out_admin;
+GRANT SELECT (id, salesforce_id) ON engagement.person TO opt_out_admin;
+GRANT SELECT (id, person_id) ON engagement.unsubscribe TO opt_out_admin;
+GRANT SELECT ON engagement.standing_opt_out TO opt_out_admin;
+GRANT EXECUTE ON FUNCTION engagement.record_consent, engagement.states_of TO opt_out_admin;

@@ -71,6 +71,8 @@ DROP VIEW engagement.clear;
 DROP VIEW engagement.own_resubscribe;
 DROP FUNCTION engagement.relink_person (bigint, text, text);
 DROP FUNCTION engagement.lock_people (bigint[]);
+DROP FUNCTION engagement.record_consent
+    (bigint, text, text, text, text, text, timestamptz, text);
 DROP FUNCTION engagement.record_act
     (bigint, text, text, text, text, text, text, text, text, timestamptz, text);
 DROP INDEX engagement.person_salesforce_record;
@@ -80,6 +82,8 @@ DROP INDEX engagement.unsubscribe_clear;
 ALTER TABLE engagement.unsubscribe DROP CONSTRAINT unsubscribe_sync_names_its_cause;
 ALTER TABLE engagement.unsubscribe ADD CONSTRAINT unsubscribe_sync_names_its_cause
     CHECK (origin <> 'Salesforce Sync' OR caused_by IS NOT NULL);
+REVOKE SELECT (id, salesforce_id) ON engagement.person FROM opt_out_admin;
+REVOKE SELECT (id, person_id) ON engagement.unsubscribe FROM opt_out_admin;
 REVOKE USAGE ON SCHEMA engagement FROM opt_out_admin;
 
 -- Adds one act and returns its id. Repeating the call with its key adds nothing and returns the

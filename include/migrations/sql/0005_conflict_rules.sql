@@ -365,14 +365,17 @@ GRANT SELECT ON
 
 GRANT SELECT, INSERT ON opt_out_sync.resubscribe_judgement TO opt_out_sync_writer;
 GRANT SELECT, INSERT, UPDATE ON opt_out_sync.held_clear TO opt_out_sync_writer;
-GRANT SELECT ON opt_out_sync.org_confirmation TO opt_out_sync_writer;
+-- A consent that is recorded, or a run that is corrected, asks what became of earlier ones.
+GRANT SELECT ON opt_out_sync.org_confirmation, opt_out_sync.v_resubscribe TO opt_out_sync_writer;
 
 -- What an admin decides: settings, the first night of an org, the end of a tug of war.
 GRANT USAGE ON SCHEMA opt_out_sync TO opt_out_admin;
 GRANT SELECT, INSERT ON opt_out_sync.settings_version, opt_out_sync.org_confirmation
     TO opt_out_admin;
+-- What has to be looked at for that. No typed text but the admins' own, and no address.
 GRANT SELECT ON
-    opt_out_sync.sync_run, opt_out_sync.link, opt_out_sync.v_night, opt_out_sync.v_person_timeline,
+    opt_out_sync.sync_run, opt_out_sync.link, opt_out_sync.merge_audit, opt_out_sync.write_attempt,
+    opt_out_sync.held_clear, opt_out_sync.v_night, opt_out_sync.v_person_timeline,
     opt_out_sync.v_open_failures, opt_out_sync.v_resubscribe, opt_out_sync.v_held_clears,
     opt_out_sync.v_conflicts
     TO opt_out_admin;
