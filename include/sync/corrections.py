@@ -130,8 +130,8 @@ def _counts(found: pd.DataFrame, *, recorded: int, repeated: int = 0) -> Correct
 
 RECORD = """
 SELECT asked.cause,
-       engagement.record_act(
-           asked.person_id, 'resubscribe', 'team', 'Manual', :reason, :actor, :approver, :reference,
-           NULL, :now, :key || asked.cause || :attempt) AS consent
+       engagement.record_consent(
+           asked.person_id, 'Manual', :reason, :actor, :approver, :reference, :now,
+           :key || asked.cause || :attempt) AS consent
 FROM unnest(CAST(:causes AS bigint[]), CAST(:people AS bigint[])) AS asked (cause, person_id)
 """

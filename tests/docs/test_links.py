@@ -10,7 +10,7 @@ LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 LINKS = [
     (path, target)
     for path in PAGES
-    for target in LINK.findall(FENCED.sub("", path.read_text(encoding="utf-8")))
+    for target in dict.fromkeys(LINK.findall(FENCED.sub("", path.read_text(encoding="utf-8"))))
     if not target.startswith(("http://", "https://"))
 ]
 
