@@ -276,7 +276,6 @@ def tell_night(
         agreement=agreement,
         failures=failures,
         names=emulator.names(),
-        waiting=night.count_waiting(store_url),
     )
     console.say()
     for line in summary.night_summary(told):

@@ -38,7 +38,7 @@ def run_night(api: AirflowApi, wait: Wait) -> list[DagRun]:
         raise DemoError(f"The night did not end within {_NIGHT_SECONDS} s: see {api.url}")
     runs = _new(api, known)
     if any(api.task_states(DAG_ID, run.id).get("close") == "success" for run in runs):
-        wait(lambda: {run.id for run in api.runs(QUESTION_DAG_ID)} > asked, _APPEARS_SECONDS)
+        wait(lambda: bool(_unsettled(api, asked)), _APPEARS_SECONDS)
     if not wait(lambda: _is_settled(api), _NIGHT_SECONDS):
         raise DemoError(f"{QUESTION_DAG_ID} did not end within {_NIGHT_SECONDS} s: see {api.url}")
     return runs
@@ -57,11 +57,17 @@ def _start(api: AirflowApi, wait: Wait, known: set[str]) -> None:
         api.trigger(DAG_ID)
 
 
+def _unsettled(api: AirflowApi, asked: set[str]) -> list[DagRun]:
+    """Return the questions that are new or open: while one waits, the next does not begin."""
+    runs = api.runs(QUESTION_DAG_ID)
+    return [run for run in runs if run.id not in asked or not run.has_ended]
+
+
 def _is_settled(api: AirflowApi) -> bool:
-    """Whether every question was answered, was none, or waits for a person."""
-    return all(
-        run.has_ended or api.task_states(QUESTION_DAG_ID, run.id).get("ask") in _WAITING
-        for run in api.runs(QUESTION_DAG_ID)
+    """Whether no question is open, or one waits for a person; the next ones queue behind it."""
+    is_open = [run for run in api.runs(QUESTION_DAG_ID) if not run.has_ended]
+    return not is_open or any(
+        api.task_states(QUESTION_DAG_ID, run.id).get("ask") in _WAITING for run in is_open
     )
 
 
@@ -261,14 +267,6 @@ WHERE {} AND l.base = s.is_opted_out AND l.object = 'Contact' AND l.state = 'act
 ORDER BY s.person_id
 LIMIT 2
 """
-
-
-def count_waiting(store_url: str) -> int:
-    """Count the clears that wait for a person's approval."""
-    [(count,)] = _query(
-        store_url, "SELECT count(*) FROM opt_out_sync.v_held_clears WHERE resolution IS NULL"
-    )
-    return int(count)
 
 
 def verdicts_of_all_nights(store_url: str) -> dict[tuple[str, str], int]:

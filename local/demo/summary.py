@@ -48,7 +48,6 @@ class Told:
         agreement: what a look at both sides found afterwards.
         failures: why tasks failed, in words.
         names: names of Salesforce records by Id.
-        waiting: how many clears wait for a person.
     """
 
     night: Night | None
@@ -56,7 +55,6 @@ class Told:
     agreement: Agreement
     failures: Sequence[str]
     names: Mapping[str, str]
-    waiting: int = 0
 
 
 def night_summary(told: Told) -> Iterator[str]:
@@ -148,8 +146,6 @@ def _headline(told: Told) -> Iterator[str]:
         yield f"The night is red. {failure}"
     if told.night is not None:
         yield from _outcome(told.night, is_red=bool(told.failures))
-    if told.waiting:
-        yield f"{told.waiting} clears wait for a person: Airflow, Browse, Required Actions."
     yield check_sentence(told.agreement)
 
 

@@ -110,12 +110,6 @@ def test_a_held_clear_is_not_told_as_written():
     assert "clear both (held)" in told
 
 
-def test_clears_that_wait_are_told_with_the_place_of_the_question():
-    names: dict[str, str] = {}
-    told = "\n".join(night_summary(Told(QUIET, None, AGREEMENT, [], names, waiting=3)))
-    assert "3 clears wait for a person: Airflow, Browse, Required Actions." in told
-
-
 def test_what_became_of_a_consent_is_told_with_its_reason():
     told = text(clearing(is_held=False))
     assert "May these people be mailed again?" in told
