@@ -156,6 +156,7 @@ class OptOut:
     where: tuple[str, str] | None = None  # record and field
     counts: Answer = True
     delays: Answer = True
+    is_unread: bool = False  # only the base says so; evidence may have to wait
 
 
 def value(group: Group, name: str) -> bool | None:
@@ -248,18 +249,17 @@ def _base_counts(group: Group, link: Row) -> Answer:
     Not that of a link that ended, nor an opt-out that accepted evidence answered before.
     """
     is_ours = link["person_id"] in group.people and link["state"] == "active"
-    accepted = [row["act_id"] for row in group.seen.resubscribes if row["is_accepted"]]
-    return True if is_ours and link["evidence_id"] not in accepted else UNSURE
+    return True if is_ours and link["evidence_id"] is None else UNSURE
 
 
-def _dated(seen: Seen, where: tuple[str, str]) -> OptOut:
+def _dated(seen: Seen, where: tuple[str, str], read: bool | None = True) -> OptOut:
     """Date a box: by our own write, else by its history, else by its record's last change."""
     for row in seen.times:
-        if (row["record_id"], row["field"]) == where:
+        if read and (row["record_id"], row["field"]) == where:
             clock = "salesforce" if row["act_id"] is None else "store"
             return OptOut(clock, row["at"], act=row["act_id"] or 0, where=where)
-    row = next(row for row in seen.records if row["record_id"] == where[0])
-    return OptOut("salesforce", row["last_modified_at"], False, where=where)
+    changes = [r["last_modified_at"] for r in seen.records if r["record_id"] == where[0]]
+    return OptOut("salesforce", changes[0] if changes else None, False, where=where)
 
 
 def _left_behind(group: Group, person: int) -> Iterator[OptOut]:
@@ -296,15 +296,15 @@ def _old_box(group: Group, person: int, old: str, name: str, is_passed: bool) ->
         return _unknown_box(old, name)
     if read is False and not (base and group.homes[person].end == "circular"):
         return None
-    found = _dated(group.seen, (old, name)) if read else OptOut("salesforce", None, False)
-    found.where = (old, name)
+    found = _dated(group.seen, (old, name), read)
+    found.is_unread = not read
     found.counts = _joins(group, person, link, row, name)
     found.delays = True if found.counts else UNSURE
     return found
 
 
 def _unknown_box(old: str, name: str) -> OptOut:
-    """A box of which nothing is known is no opt-out; evidence may have to wait for it."""
+    """Say of a box that nothing is known: no opt-out, but evidence may have to wait for it."""
     return OptOut("salesforce", None, False, where=(old, name), counts=False, delays=UNSURE)
 
 
@@ -325,7 +325,7 @@ def _joins(group: Group, person: int, link: Row | None, row: Row | None, name: s
 
 
 def is_after(seen: Seen, evidence: Row, opt_out: OptOut) -> Answer:
-    """Whether evidence is certainly newer: on one clock later, between two by more than the skew."""
+    """Whether evidence is newer: on one clock later, between two later by more than the skew."""
     setting = seen.setting
     if opt_out.at is None:
         return False
@@ -342,15 +342,18 @@ def is_after(seen: Seen, evidence: Row, opt_out: OptOut) -> Answer:
 def is_covered(group: Group, evidence: Row, opt_out: OptOut) -> Answer:
     """Whether this box was judged by this evidence before: later edits of its record do not count.
 
-    An exact time that is later than the evidence is another opt-out.
+    An exact time that is later than the evidence is another opt-out. A box that only some of the
+    people's links call judged, or by evidence that is not shown, may be taken either way.
     """
-    if opt_out.where is None or not evidence["is_accepted"]:
+    if opt_out.where is None or opt_out.is_exact:
         return False
-    link = link_of(group, evidence["person_id"], *opt_out.where)
-    is_marked = link is not None and link["evidence_id"] == evidence["act_id"]
-    if not is_marked:
+    links = [link_of(group, person, *opt_out.where) for person in group.people]
+    marks = [link["evidence_id"] if link else None for link in links]
+    if not any(marks):
         return False
-    return not opt_out.is_exact
+    accepted = [row["act_id"] for row in group.seen.resubscribes if row["is_accepted"]]
+    is_whole = all(mark in accepted for mark in marks)
+    return True if is_whole and evidence["act_id"] in marks else UNSURE
 
 
 def is_in_time(seen: Seen, evidence: Row) -> Answer:
@@ -559,7 +562,7 @@ def _counts_as_no(group: Group, row: Row, acts: list[Row]) -> Answer:
 
 
 def is_cleared(group: Group) -> Answer:
-    """Whether every link with base yes was cleared on at least one side, and nothing speaks for out.
+    """Whether every link with base yes was cleared on at least one side.
 
     No link was opted out, first seen or carried over, and nobody opted out themselves.
     """

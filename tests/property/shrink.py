@@ -57,7 +57,8 @@ def _plain_columns(thing: object) -> Iterator[tuple[str, object]]:
     for one in fields(thing):  # type: ignore[arg-type]
         has_factory = one.default_factory is not MISSING
         default = one.default_factory() if has_factory else one.default  # type: ignore[misc]
-        if default is not MISSING and getattr(thing, one.name) != default:
+        is_needed = one.name == "caused_by"  # an act of the sync always names its cause
+        if default is not MISSING and not is_needed and getattr(thing, one.name) != default:
             yield one.name, default
 
 

@@ -202,7 +202,7 @@ def _link_row(link: Any) -> Row:
         "object": "Lead" if link.record.startswith("00Q") else "Contact",
         "field": link.field,
         "base": link.base,
-        "base_since": None,
+        "base_since": link.base_since,
         "state": link.state,
         "is_visible": link.is_visible,
         "evidence_id": link.evidence,

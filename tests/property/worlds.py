@@ -94,6 +94,7 @@ class Link:
     record: str
     field: str
     base: bool | None = None
+    base_since: datetime | None = None
     state: str = "active"
     is_visible: bool = True
     evidence: int | None = None
@@ -419,26 +420,31 @@ def _cause(dice: Dice, world: World, seen_at: datetime) -> str:
 
 
 def _add_clears(dice: Dice, world: World) -> None:
-    """Accept some resubscribes: a clear names them; it may end others' opt-outs as well."""
+    """Accept some resubscribes before now: a clear names them, and may end others' opt-outs."""
     for act in list(world.acts):
-        if act.kind != "resubscribe" or not dice.chance(30):
-            continue
-        if not act.is_evidence and world.setting.rule == "opt_out_wins" and not dice.chance(10):
+        if not _may_be_accepted(dice, world, act):
             continue
         for person_id in world.people:
             if person_id == act.person or dice.chance(50):
                 world.acts.append(_clear(dice, world, act, person_id))
 
 
+def _may_be_accepted(dice: Dice, world: World, act: Act) -> bool:
+    if act.kind != "resubscribe" or act.recorded_at >= world.setting.now or not dice.chance(35):
+        return False
+    return act.is_evidence or world.setting.rule == "changed_side" or dice.chance(10)
+
+
 def _clear(dice: Dice, world: World, cause: Act, person_id: int) -> Act:
-    recorded_at = max(cause.recorded_at, moment(dice, world.setting.now))
+    before_now = world.setting.now - timedelta(seconds=1)
+    recorded_at = min(before_now, moment(dice, world.setting.now))
     return Act(
         id=next_act(world),
         person=person_id,
         kind="resubscribe",
         origin=SYNC,
         occurred_at=cause.at,
-        recorded_at=min(recorded_at, max(world.setting.now, cause.recorded_at)),
+        recorded_at=max(cause.recorded_at, recorded_at),
         caused_by=f"act:{cause.id}",
     )
 
@@ -472,6 +478,8 @@ def _add_link(dice: Dice, world: World, person_id: int, record_id: str, name: st
         is_visible=not dice.chance(12),
         flips=dice.pick((0,) * 12 + (1, 2, 3, 4)),
     )
+    if link.base is not None and dice.chance(50):
+        link.base_since = moment(dice, world.setting.now)
     accepted = accepted_evidence(world, person_id)
     if accepted and link.base is not False and dice.chance(50):
         link.evidence = dice.pick(accepted).id
