@@ -86,11 +86,16 @@ def extract_people(
     """
     parameters = {"scopes": ",".join(scopes), "with_bounces": str(with_bounces).lower()}
     with database_errors(), snapshot(engine, parameters) as database:
+        # Read as a whole; only the few resubscribes are looked up, each with its person's opt-outs.
+        with database.joined_at_once():
+            out_of_scope = _count(database, "out_of_scope", "acts")
+            opted_out = _count(database, "opted_out", "people")
+            standing = _write(database, "opt_outs", opt_outs)
         return StoreCounts(
-            out_of_scope=_count(database, "out_of_scope", "acts"),
-            opted_out=_count(database, "opted_out", "people"),
             people=_write(database, "people", people),
-            opt_outs=_write(database, "opt_outs", opt_outs),
+            opted_out=opted_out,
+            out_of_scope=out_of_scope,
+            opt_outs=standing,
             resubscribes=_write(database, "resubscribes", resubscribes),
         )
 

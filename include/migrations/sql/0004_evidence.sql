@@ -59,14 +59,18 @@ SELECT c.id AS clear_id,
        c.person_id,
        c.recorded_at,
        starts_with(c.caused_by, 'salesforce:') AS is_from_salesforce,
-       e.act_id,
-       e.at,
+       e.id AS act_id,
+       least(e.occurred_at, e.recorded_at) AS at,
        e.person_id = c.person_id AS is_own,
-       e.is_by_person,
-       e.is_evidence
+       e.origin IN ('Clicked Link', 'One-Click') AS is_by_person,
+       coalesce(e.reason, '') <> '' AND coalesce(e.actor, '') <> ''
+           AND coalesce(e.evidence_ref, '') <> '' AS is_evidence
 FROM engagement.unsubscribe AS c
-LEFT JOIN engagement.own_resubscribe AS e
-    ON e.act_id = CASE WHEN starts_with(c.caused_by, 'act:') THEN CAST(substr(c.caused_by, 5) AS bigint) END
+LEFT JOIN engagement.unsubscribe AS e
+    ON e.id = CASE WHEN starts_with(c.caused_by, 'act:') THEN CAST(substr(c.caused_by, 5) AS bigint) END
+    -- `|| ''` keeps the index of all resubscribes out of this: statistics that know none yet make
+    -- it look cheaper than the primary key, and it would be read once for each clear.
+   AND e.kind || '' = 'resubscribe' AND e.origin <> 'Salesforce Sync'
 WHERE c.kind = 'resubscribe' AND c.origin = 'Salesforce Sync';
 
 -- Whether a resubscribe of the same person, once accepted, ends an unsubscribe that the sync did
