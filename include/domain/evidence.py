@@ -24,7 +24,7 @@ from include.domain.aligned import (
     positions,
     times,
 )
-from include.domain.conflicts import OWN_OPT_IN, Choices, Judgement, Salesforce, Verdict
+from include.domain.conflicts import OWN_OPT_IN, Base, Choices, Judgement, Salesforce, Verdict
 from include.domain.groups import Groups, Links
 from include.domain.lifecycle import Life
 from include.domain.store_state import Acts
@@ -43,7 +43,10 @@ JUDGEMENT_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The newest usable evidence of each person who has any. One entry per person."""
+    """The newest usable evidence of each person who has any. One entry per person.
+
+    `covers` lists all evidence that was accepted, replaced or not: what it covered stays covered.
+    """
 
     person: Positions
     id: Integers
@@ -51,6 +54,7 @@ class Evidence:
     group: Integers
     is_accepted: Bools
     is_own_opt_in: Bools
+    covers: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ def usable(
         group=groups.of_person[person[chosen]],
         is_accepted=accepted[chosen],
         is_own_opt_in=is_in(claims["origin"], OWN_OPT_IN)[chosen],
+        covers=act_id[accepted],
     )
     by_person = np.zeros(len(people), np.int64)
     by_person[evidence.person] = evidence.id
@@ -189,9 +194,13 @@ def judge(
     is_ok, blocks, lacking = _is_ok(evidence, opt_outs, required, groups, skew)
     unread = any_of(links.group, links.is_unread, groups.count)
     has_open = any_of(evidence.group, ~evidence.is_accepted, groups.count)
+    # both sides agreed on "opted out" where nothing can be read now, and no evidence covers that
+    agreed = links.is_unread & (links.base == Base.OPTED_OUT)
+    agreed &= ~_covered(links.evidence_id, evidence)
+    undated = any_of(links.group, agreed, groups.count)
     return Findings(
         is_cleared=is_ok & ~unread,
-        is_left=is_ok & unread & ~has_open,
+        is_left=is_ok & unread & ~has_open & ~undated,
         by_person=_ends(evidence, groups, is_ok & ~unread, required),
         judgements=_judgements(people, evidence, opt_outs, blocks, lacking, is_ok, unread, skew),
     )
@@ -387,8 +396,7 @@ def _dated(
 
 
 def _covered(evidence_id: Integers, evidence: Evidence) -> Bools:
-    accepted = evidence.id[evidence.is_accepted]
-    return np.asarray((evidence_id > 0) & np.isin(evidence_id, accepted), bool)
+    return np.asarray((evidence_id > 0) & np.isin(evidence_id, evidence.covers), bool)
 
 
 def _ends(evidence: Evidence, groups: Groups, cleared: Bools, required: Bools) -> Integers:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
@@ -160,9 +161,20 @@ def checked(extract: Extract, fields: Iterable[str]) -> Extract:
     for field in fields:
         if field not in extract.records or extract.records[field].dtype != BOOLEAN:
             raise BrokenFrameError(_broken("records", field, "MISSING_OR_NOT_BOOLEAN"))
-    if extract.links.duplicated(["person_id", "record_id", "field"]).any():
+    if _has_duplicates(extract.links):
         raise BrokenFrameError(_broken("links", "person_id, record_id, field", "SERIES_DUPLICATES"))
     return extract
+
+
+def _has_duplicates(links: pd.DataFrame) -> bool:
+    """Tell whether a person, record and field occur twice; strings are compared only where needed.
+
+    Most persons have one link per field, so integers rule nearly everybody out.
+    """
+    field, names = pd.factorize(links["field"])
+    per_field = pd.Series(links["person_id"].to_numpy(np.int64) * (len(names) + 1) + field)
+    doubtful = links[per_field.duplicated(keep=False).to_numpy(bool)]
+    return bool(doubtful.duplicated(["person_id", "record_id", "field"]).any())
 
 
 def empty(model: type[pa.DataFrameModel]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -126,7 +127,7 @@ def _of_field(
     linked, field = life.linked, choices.fields[number]
     size = len(linked.person)
     of_field = np.flatnonzero(is_in(links["field"], [field]))
-    known = _known(people, links.iloc[of_field], life.link_key[of_field], linked)
+    known = _known(people, links, life.link_key, of_field, linked)
     state = is_opted_out[linked.person]
     return Links(
         place=np.arange(size, dtype=np.intp),
@@ -141,18 +142,25 @@ def _of_field(
     )
 
 
+_KNOWN: Final = ("base", "base_since", "state", "is_visible", "evidence_id", "flips")
+
+
 def _known(
-    people: pd.DataFrame, links: pd.DataFrame, link_key: Integers, linked: Linked
+    people: pd.DataFrame,
+    links: pd.DataFrame,
+    link_key: Integers,
+    of_field: Positions,
+    linked: Linked,
 ) -> Mapping[str, np.ndarray]:
-    """Look up what earlier runs know of each person's present link."""
+    """Look up what earlier runs know of each person's present link, for one field."""
     size = len(linked.person)
     place_of = np.full(len(people) + 1, -1, np.intp)
     place_of[linked.person] = np.arange(size)
-    person = positions(integers(people["person_id"]), integers(links["person_id"]))
+    person = positions(integers(people["person_id"]), integers(links["person_id"])[of_field])
     place = place_of[person]
     current = np.flatnonzero((person >= 0) & (place >= 0))
-    current = current[linked.key[place[current]] == link_key[current]]
-    at, of = place[current], links.iloc[current]
+    current = current[linked.key[place[current]] == link_key[of_field[current]]]
+    at, of = place[current], links[list(_KNOWN)].iloc[of_field[current]]
     base = np.full(size, Base.UNKNOWN, np.int8)
     evidence_id, flips, since = (np.zeros(size, np.int64) for _ in range(3))
     is_known, was_hidden = np.zeros(size, bool), np.zeros(size, bool)

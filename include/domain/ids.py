@@ -24,9 +24,9 @@ from include.domain.values import SalesforceObject
 
 _BASE62: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECKSUM_ALPHABET: Final = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", np.uint8)
-_BIT_OF_POSITION: Final = np.array([1, 2, 4, 8, 16], np.int64)
 _DIGIT: Final = np.full(256, -1, np.int64)
 _DIGIT[np.frombuffer(_BASE62, np.uint8)] = np.arange(62)
+_IS_DIGIT: Final = _DIGIT >= 0
 _POWERS: Final = 62 ** np.arange(9, -1, -1, dtype=np.int64)
 _RECORDS_PER_PREFIX: Final = 62**10  # ten base-62 digits, so ten prefixes fit into an int64
 _PREFIXES_THAT_FIT: Final = 10
@@ -144,9 +144,10 @@ def _matrix(strings: pa.Array, width: int) -> Bytes:
 def _checked(matrix: Bytes) -> tuple[Bytes, npt.NDArray[np.bool_]]:
     """Complete Ids to 18 characters and tell which are valid."""
     digits = matrix[:, :15]
-    valid: npt.NDArray[np.bool_] = np.all(_DIGIT[digits] >= 0, axis=1)
-    is_upper = (digits >= ord("A")) & (digits <= ord("Z"))
-    suffix = _CHECKSUM_ALPHABET[is_upper.reshape(-1, 3, 5) @ _BIT_OF_POSITION]
+    valid: npt.NDArray[np.bool_] = np.all(_IS_DIGIT[digits], axis=1)
+    is_upper = ((digits >= ord("A")) & (digits <= ord("Z"))).view(np.uint8)
+    bits = [is_upper[:, position::5] << position for position in range(5)]
+    suffix = _CHECKSUM_ALPHABET[np.bitwise_or.reduce(bits)]
     if matrix.shape[1] == 18:
         valid = valid & np.all(suffix == matrix[:, 15:], axis=1)
     return np.hstack([digits, suffix]), valid
@@ -165,20 +166,30 @@ def _classified(
     lengths: npt.NDArray[np.int64],
     index: pd.Index,
 ) -> pd.DataFrame:
-    objects = np.full(len(lengths), None, dtype=object)
-    for prefix, name in OBJECT_OF_PREFIX.items():
-        objects[(record_ids[:, :3] == np.frombuffer(prefix.encode(), np.uint8)).all(axis=1)] = (
-            name.value
-        )
-    usable &= pd.notna(objects)
-    problems = np.where(
-        lengths == 0, IdProblem.NO_SALESFORCE_ID.value, IdProblem.BAD_SALESFORCE_ID.value
-    )
+    objects = np.zeros(len(lengths), np.int8)
+    for number, prefix in enumerate(OBJECT_OF_PREFIX, 1):
+        named = (record_ids[:, :3] == np.frombuffer(prefix.encode(), np.uint8)).all(axis=1)
+        objects[named & usable] = number
+    usable = objects > 0
+    problems = np.where(usable, 0, np.where(lengths == 0, 1, 2)).astype(np.int8)
     text = pc.if_else(pa.array(usable), _to_strings(record_ids), pa.scalar(None, pa.string()))
     return pd.DataFrame(
         {
-            "record_id": pd.Series(pd.array(text.to_pandas(), dtype="str"), index=index),
-            "object": pd.Series(objects, index=index, dtype="str").where(usable),
-            "problem": pd.Series(problems, index=index, dtype="str").where(~usable),
-        }
+            "record_id": _text(text),
+            "object": _words([None, *OBJECT_OF_PREFIX.values()], objects),
+            "problem": _words([None, *IdProblem], problems),
+        },
+        index=index,
     )
+
+
+def _words(
+    words: list[str | None], numbers: npt.NDArray[np.int8]
+) -> pd.api.extensions.ExtensionArray:
+    """Look words up by number, without an object per row."""
+    return _text(pa.array(words, pa.string()).take(pa.array(numbers)))
+
+
+def _text(strings: pa.Array) -> pd.api.extensions.ExtensionArray:
+    text: pd.api.extensions.ExtensionArray = pd.array(strings, dtype="str")
+    return text

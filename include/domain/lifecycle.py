@@ -148,7 +148,8 @@ def _next(records: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
     """Return the Id of the record that each record lives on as, and why; null where it does not."""
     is_deleted = bools(records["is_deleted"])
     is_merged = is_deleted & records["master_record_id"].notna().to_numpy(bool)
-    is_converted = ~is_deleted & bools(records["is_converted"])
+    # a converted Lead that was deleted since still lives on as its Contact
+    is_converted = bools(records["is_converted"])
     next_id = records["converted_contact_id"].where(is_converted, None)
     next_id = next_id.mask(is_merged, records["master_record_id"])
     code = np.where(
@@ -237,17 +238,12 @@ def _left(
     )
     hopped = hopped.merge(pd.DataFrame({"field": list(fields)}), how="cross")
     changed = _changed_ids(person_ids, links, keys, linked)
-    of_links = pd.DataFrame(
-        {
-            "person_id": links["person_id"].to_numpy(np.int64),
-            "key": keys.link,
-            "field": links["field"].to_numpy(object),
-            "link": np.arange(len(links)),
-        }
+    of_person = links["person_id"].to_numpy(np.int64)
+    concerned = _link_keys(
+        links, keys, np.flatnonzero(np.isin(of_person, hopped["person_id"].unique()))
     )
-    concerned = of_links[np.isin(of_links["person_id"], hopped["person_id"].unique())]
     hopped = hopped.merge(concerned, on=["person_id", "key", "field"], how="left", validate="m:1")
-    relinked = of_links.iloc[changed].assign(code=Code.RELINKED.value)
+    relinked = _link_keys(links, keys, changed).assign(code=Code.RELINKED.value)
     relinked = relinked.merge(
         hopped[["person_id", "key", "field"]], how="left", indicator=True, validate="1:m"
     )
@@ -257,6 +253,18 @@ def _left(
     )
     left["link"] = left["link"].fillna(-1).astype(np.intp)
     return _described(left, records, links, keys, linked, person_ids, fields, readable)
+
+
+def _link_keys(links: pd.DataFrame, keys: _Keys, at: Positions) -> pd.DataFrame:
+    """Return what identifies some links, and their position."""
+    return pd.DataFrame(
+        {
+            "person_id": links["person_id"].to_numpy(np.int64)[at],
+            "key": keys.link[at],
+            "field": links["field"].iloc[at].to_numpy(object),
+            "link": at,
+        }
+    )
 
 
 def _changed_ids(
@@ -314,7 +322,8 @@ def _described(
             "evidence_id": evidence,
         }
     )
-    return described[~was_retired].reset_index(drop=True)
+    left_behind = described[~was_retired]
+    return left_behind.sort_values(["person_id", "record_id", "field"], ignore_index=True)
 
 
 def _values(

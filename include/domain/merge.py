@@ -37,6 +37,7 @@ from include.domain.lifecycle import Life, Readable, resolve
 from include.domain.plan import NAMES, NUMBER, Plan
 from include.domain.rows import Sides
 from include.domain.store_state import Acts
+from include.domain.values import SalesforceObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,9 @@ def merge(
     )
     findings = _judge(world, found, links)
     newest = store_state.newest(acts, len(world.people))
-    made = plan.plan(links, world.groups, result, findings, _strength(links, acts, newest))
+    made = plan.plan(
+        links, world.groups, result, findings, _strength(world.people, links, acts, newest)
+    )
     sides = Sides(
         people=world.people,
         records=world.extract.records,
@@ -254,15 +257,18 @@ def _judge(world: _World, found: Evidence, links: Links) -> Findings:
     )
 
 
-def _strength(links: Links, acts: Acts, newest: Positions) -> Callable[[Positions], Integers]:
+def _strength(
+    people: pd.DataFrame, links: Links, acts: Acts, newest: Positions
+) -> Callable[[Positions], Integers]:
     """Rank how well links explain their group: an own act, the newer the better, comes first."""
+    person_id = integers(people["person_id"])
 
     def rank(at: Positions) -> Integers:
         person = links.person[at]
         act = newest[person]
         is_own = appended(acts.is_own, False)[act]
         since = np.where(is_own, appended(acts.at, 0)[act], 0)
-        order = np.lexsort((-links.field[at], -person, since, act >= 0, is_own))
+        order = np.lexsort((-links.field[at], -person_id[person], since, act >= 0, is_own))
         ranks = np.empty(len(order), np.int64)
         ranks[order] = np.arange(len(order))
         return ranks
@@ -322,10 +328,12 @@ def _unlinked(world: _World, links: Links, made: Plan, absent: Bools) -> pd.Data
 
 def _lost(links: Links, life: Life, lost: Bools) -> dict[str, tuple[int, int]]:
     gone = lost & links.is_known & (links.salesforce == Salesforce.MISSING)
-    objects = life.linked.object.to_numpy(object)[links.place]
-    counted = pd.Series(objects[gone]).value_counts()
-    known = pd.Series(objects[links.is_known]).value_counts()
-    return {str(obj): (int(count), int(known[str(obj)])) for obj, count in counted.items()}
+    counts = {}
+    for obj in SalesforceObject:
+        of = is_in(life.linked.object, [obj])[links.place]
+        if (gone & of).any():
+            counts[str(obj)] = (int((gone & of).sum()), int((links.is_known & of).sum()))
+    return counts
 
 
 def _opted_out(world: _World, readable: Readable) -> dict[str, tuple[int, int]]:

@@ -105,13 +105,8 @@ def decisions(sides: Sides, made: Plan, listed: Positions, known: pd.DataFrame) 
         listed: links that get a row.
         known: a `frames.Links`: fields outside the mode that we once set are cleared, too.
     """
-    parts = [
-        _of_links(sides, made, listed),
-        _of_left(sides),
-        _without_link(sides),
-        _outside(sides, known),
-    ]
-    filled = [part for part in parts if len(part)] or parts[:1]
+    parts = [_of_left(sides), _without_link(sides), _outside(sides, known)]
+    filled = [_of_links(sides, made, listed), *(part for part in parts if part is not None)]
     rows = pd.concat(filled, ignore_index=True) if len(filled) > 1 else filled[0]
     rows = rows.assign(rule=sides.choices.rule.value).astype({"rule": "str"})
     order = np.lexsort(
@@ -352,11 +347,11 @@ def _joining(sides: Sides) -> pd.DataFrame:
     return left.assign(cause=_names(left) + stamp.to_numpy(object))
 
 
-def _of_left(sides: Sides) -> pd.DataFrame:
+def _of_left(sides: Sides) -> pd.DataFrame | None:
     """Tell of every record that a person leaves, once, and whether its opt-out joins the store."""
     left = sides.life.left
     if left.empty:
-        return _finished(pd.DataFrame({"person_id": []}))
+        return None
     ids_of = left["person_id"].to_numpy(np.int64)
     person = positions(integers(sides.people["person_id"]), ids_of)
     joins = (left["value"] == 1).to_numpy(bool)
@@ -396,11 +391,13 @@ def ended_without_link(groups: Groups, life: Life, findings: Findings, is_out: B
     return np.flatnonzero(findings.is_cleared[groups.of_person] & is_out & ~linked)
 
 
-def _without_link(sides: Sides) -> pd.DataFrame:
+def _without_link(sides: Sides) -> pd.DataFrame | None:
     """Tell of people without a usable Id whose evidence was accepted."""
     is_out = np.zeros(len(sides.people), bool)
     is_out[sides.acts.person] = True
     person = ended_without_link(sides.groups, sides.life, sides.findings, is_out)
+    if not len(person):
+        return None
     ends = sides.findings.by_person[person]
     frame = pd.DataFrame(
         {
@@ -416,7 +413,7 @@ def _without_link(sides: Sides) -> pd.DataFrame:
     return _finished(frame)
 
 
-def _outside(sides: Sides, known: pd.DataFrame) -> pd.DataFrame:
+def _outside(sides: Sides, known: pd.DataFrame) -> pd.DataFrame | None:
     """Clear the fields outside the mode that still show what we wrote: evidence covers them, too.
 
     Only where the value was last written by us; what somebody else ticked there is theirs.
@@ -427,7 +424,7 @@ def _outside(sides: Sides, known: pd.DataFrame) -> pd.DataFrame:
         & known["base"].fillna(False).to_numpy(bool)
     ]
     if outside.empty or not sides.findings.is_cleared.any():
-        return _finished(pd.DataFrame({"person_id": []}))
+        return None
     person = positions(integers(sides.people["person_id"]), integers(outside["person_id"]))
     linked = np.full(len(sides.people) + 1, -1, np.intp)
     linked[sides.life.linked.person] = sides.life.linked.row
@@ -446,6 +443,8 @@ def _outside(sides: Sides, known: pd.DataFrame) -> pd.DataFrame:
         pd.MultiIndex.from_frame(ours[["record_id", "field"]])
     )
     at = np.flatnonzero(same & shows & written)
+    if not len(at):
+        return None
     ends = sides.findings.by_person[person[at]]
     frame = outside.iloc[at][["person_id", "record_id", "object", "field", "base", "base_since"]]
     seen = record.iloc[at]

@@ -240,13 +240,14 @@ REJECTED: Final = (
 
 def explain(decisions: pd.DataFrame) -> pd.Series:
     """Return one sentence per decision (one row per link, columns as in `merge_audit`)."""
-    side = _sides(decisions)
-    sentence = pd.Series(None, index=decisions.index, dtype="str")
+    sentence = pd.Series(_PLAIN, index=decisions.index, dtype="str")
+    kind = decisions["code"] + " " + _sides(decisions)
+    occurring = set(kind)
     for (code, to), template in _SENTENCES.items():
-        is_one = (decisions["code"] == code.value) & (side == to)
-        if is_one.any():
+        if f"{code} {to}" in occurring:
+            is_one = kind == f"{code} {to}"
             sentence.loc[is_one] = _fill(template, decisions[is_one])
-    return sentence.fillna(_PLAIN)
+    return sentence
 
 
 _PLAIN: Final = "Decided by the rule; the values and targets of this row say what is done."

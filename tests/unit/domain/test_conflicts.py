@@ -85,6 +85,15 @@ def test_each_line_of_the_table(
     assert told(result) == expected
 
 
+def test_a_store_that_was_cleared_before_names_what_cleared_it():
+    result = one_link(OUT, IN, OUT, rule=CHANGED)
+    assert result.decisions["cause"].item() == "act:15"
+    # nothing cleared it: other acts count than before
+    result = decide(person(1), record(A, OUT), link(1, A, OUT), rule=CHANGED)
+    assert writes(result) == {(A, EMAIL): IN}
+    assert result.decisions["cause"].isna().all()
+
+
 @pytest.mark.parametrize("line", [line for line in TABLE if line[0] is not NEW])
 def test_the_base_never_changes_what_is_written_where_opt_out_wins(line):
     base, store, salesforce = line[:3]

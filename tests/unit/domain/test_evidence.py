@@ -362,6 +362,14 @@ def test_a_failed_clear_is_done_again_whatever_else_was_edited():
     assert told(result) == [(1, A, EMAIL, "RESUBSCRIBED", None, IN, IN)]
 
 
+def test_a_second_consent_does_not_undo_what_the_first_has_covered():
+    edited = record(A, OUT, last_modified_at=NOW)
+    world = person(1), edited, link(1, A, OUT, evidence_id=15)
+    result = decide(*world, accepted(1, 15, at=ago(hours=3)), evidence(1, 16))
+    assert verdicts(result) == {16: ACCEPTED}
+    assert told(result) == [(1, A, EMAIL, "RESUBSCRIBED", None, IN, IN)]
+
+
 def test_a_box_ticked_after_the_clear_is_a_new_opt_out():
     ticked = record(A, OUT, last_modified_at=NOW)
     for base in (IN, OUT):  # the clear was read back, or it was not covered
