@@ -201,7 +201,7 @@ def judge(
     return Findings(
         is_cleared=is_ok & ~unread,
         is_left=is_ok & unread & ~has_open & ~undated,
-        by_person=_ends(evidence, groups, is_ok & ~unread, required),
+        by_person=_ends(evidence, groups, is_ok & ~unread, required, _is_free(evidence, blocks)),
         judgements=_judgements(people, evidence, opt_outs, blocks, lacking, is_ok, unread, skew),
     )
 
@@ -236,8 +236,7 @@ def _is_ok(
     pairs = ours.merge(theirs, on="group")
     of, against = pairs["evidence"].to_numpy(np.intp), pairs["opt_out"].to_numpy(np.intp)
     blocks = pairs[~_is_after(evidence, of, opt_outs, against, skew)]
-    is_good = np.ones(len(evidence.id), bool)
-    is_good[blocks["evidence"].to_numpy(np.intp)] = False
+    is_good = _is_free(evidence, blocks)
     needs = required[evidence.person]
     has_required = np.zeros(groups.count, bool)
     has_required[groups.of_person[np.flatnonzero(required)]] = True
@@ -250,6 +249,13 @@ def _is_ok(
         evidence.group, is_good & (needs | ~has_required[evidence.group]), groups.count
     )
     return np.asarray(some_good & ~is_lacking, bool), blocks, np.asarray(lacking, bool)
+
+
+def _is_free(evidence: Evidence, blocks: pd.DataFrame) -> Bools:
+    """Tell which evidence has nothing in its way."""
+    is_free = np.ones(len(evidence.id), bool)
+    is_free[blocks["evidence"].to_numpy(np.intp)] = False
+    return is_free
 
 
 def _is_after(
@@ -399,13 +405,16 @@ def _covered(evidence_id: Integers, evidence: Evidence) -> Bools:
     return np.asarray((evidence_id > 0) & np.isin(evidence_id, evidence.covers), bool)
 
 
-def _ends(evidence: Evidence, groups: Groups, cleared: Bools, required: Bools) -> Integers:
+def _ends(
+    evidence: Evidence, groups: Groups, cleared: Bools, required: Bools, is_free: Bools
+) -> Integers:
     """Name the act that ends each person's opt-out: their own evidence, or else the group's."""
     order = np.lexsort((evidence.id, evidence.since, required[evidence.person]))
+    order = order[is_free[order]]
     of_group = np.zeros(groups.count, np.int64)
     of_group[evidence.group[order]] = evidence.id[order]
     by_person = np.where(cleared[groups.of_person], of_group[groups.of_person], 0)
-    own = cleared[evidence.group]
+    own = cleared[evidence.group] & is_free
     by_person[evidence.person[own]] = evidence.id[own]
     return by_person
 
@@ -422,7 +431,8 @@ def _judgements(
 ) -> pd.DataFrame:
     """Say of each open evidence what became of it, and what is in its way."""
     is_open = np.flatnonzero(~evidence.is_accepted)
-    ok, waits = is_ok[evidence.group[is_open]], unread[evidence.group[is_open]]
+    ok = (is_ok[evidence.group] & _is_free(evidence, blocks))[is_open]
+    waits = unread[evidence.group[is_open]]
     obstacle = _obstacles(evidence, opt_outs, blocks).reindex(is_open)
     refused = obstacle["code"].fillna(Judgement.OTHER_PERSON.value)
     code = np.select(

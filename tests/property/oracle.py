@@ -534,9 +534,10 @@ def _needed(group: Group) -> list[list[int]]:
 # changed_side --------------------------------------------------------------------------------
 
 
-def says_no_longer(group: Group, person: int) -> Answer:
+def says_no_longer(group: Group, person: int, since: datetime | None = None) -> Answer:
     """Whether the store counts as not opted out: it is not, or a later resubscribe says so.
 
+    `since` is when the store last agreed that the person is out: what was said before is no change.
     An opt-out by the person themselves ends only by evidence. Whether evidence that could not be
     accepted still counts as a plain resubscribe, the rules leave open.
     """
@@ -546,7 +547,16 @@ def says_no_longer(group: Group, person: int) -> Answer:
     if any(act["origin"] in BY_THE_PERSON for act in acts):
         return False
     rows = [row for row in group.seen.resubscribes if row["person_id"] == person]
-    return any_of(_counts_as_no(group, row, acts) for row in rows)
+    return any_of(
+        all_of([_counts_as_no(group, row, acts), _is_said_since(row, since)]) for row in rows
+    )
+
+
+def _is_said_since(row: Row, since: datetime | None) -> Answer:
+    if since is None:
+        return True
+    answers = {row["at"] > since, row["recorded_at"] > since}
+    return UNSURE if len(answers) > 1 or since in (row["at"], row["recorded_at"]) else answers.pop()
 
 
 def _counts_as_no(group: Group, row: Row, acts: list[Row]) -> Answer:
@@ -584,7 +594,7 @@ def is_cleared(group: Group) -> Answer:
 def is_cleared_link(group: Group, person: int, name: str) -> Answer:
     link = link_of(group, person, group.record_id, name)
     base = link["base"] if link else None
-    store_is_in = says_no_longer(group, person)
+    store_is_in = says_no_longer(group, person, link["base_since"] if link and base else None)
     salesforce_is_in = opposite(value(group, name))
     if link is not None and link["state"] == "retired":
         answers = [_cleared(b, store_is_in, salesforce_is_in) for b in (base, None)]
