@@ -89,16 +89,6 @@ def _shuffled(frames):
     )
 
 
-def test_a_second_night_without_a_change_outside_plans_nothing(rule):
-    for worlds in batches(rule):
-        now = worlds[0].setting.now
-        lived = night.copies(worlds)
-        night.night(lived, now)
-        second = night.night(lived, now + timedelta(seconds=2))
-        for world, plan in zip(worlds, second, strict=True):
-            assert night.is_quiet(plan), generator.literal(world)
-
-
 def test_a_plan_writes_nothing_and_is_what_the_night_does(rule):
     for worlds in batches(rule):
         now = worlds[0].setting.now
@@ -109,20 +99,6 @@ def test_a_plan_writes_nothing_and_is_what_the_night_does(rule):
         assert [plan.decisions for plan in plans] == [
             plan.decisions for plan in night.night(real, now)
         ]
-
-
-@pytest.mark.parametrize("stop_after", [0, 1, 2, 3])
-def test_a_night_that_stops_anywhere_ends_the_same_when_it_is_run_again(rule, stop_after):
-    for worlds in batches(rule):
-        now = worlds[0].setting.now
-        straight, stopped = night.copies(worlds), night.copies(worlds)
-        for moment in (0, 2, 4):
-            night.night(straight, now + timedelta(seconds=moment))
-        night.night(stopped, now, night.Circumstances(stop_after=stop_after))
-        for moment in (2, 4):
-            night.night(stopped, now + timedelta(seconds=moment))
-        for world, one, other in zip(worlds, straight, stopped, strict=True):
-            assert night.end_state(one) == night.end_state(other), generator.literal(world)
 
 
 def test_ignorance_opts_nobody_in(rule):
