@@ -6,7 +6,6 @@ were alone. `OPT_OUT_SYNC_WORLDS` says how many worlds each property sees under 
 
 import os
 from dataclasses import replace
-from datetime import timedelta
 
 import pandas as pd
 import pytest
