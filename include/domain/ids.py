@@ -27,7 +27,7 @@ _CHECKSUM_ALPHABET: Final = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", n
 _DIGIT: Final = np.full(256, -1, np.int64)
 _DIGIT[np.frombuffer(_BASE62, np.uint8)] = np.arange(62)
 _IS_DIGIT: Final = _DIGIT >= 0
-_POWERS: Final = 62 ** np.arange(9, -1, -1, dtype=np.int64)
+_PAIR: Final = (_DIGIT[None, :] * 62 + _DIGIT[:, None]).ravel()  # the first digit comes first
 _RECORDS_PER_PREFIX: Final = 62**10  # ten base-62 digits, so ten prefixes fit into an int64
 _PREFIXES_THAT_FIT: Final = 10
 
@@ -109,7 +109,7 @@ def record_keys(*columns: pd.Series) -> list[Keys]:
     if len(known) > _PREFIXES_THAT_FIT:
         return _factorised(columns)
     return [
-        np.searchsorted(known, prefix) * _RECORDS_PER_PREFIX + _DIGIT[matrix[:, 5:15]] @ _POWERS
+        np.searchsorted(known, prefix) * _RECORDS_PER_PREFIX + _pack_number(matrix)
         for matrix, prefix in zip(matrices, prefixes, strict=True)
     ]
 
@@ -122,6 +122,15 @@ def _factorised(columns: tuple[pd.Series, ...]) -> list[Keys]:
 
 def _pack_prefix(matrix: Bytes) -> Keys:
     return matrix[:, :5].astype(np.int64) @ (256 ** np.arange(5, dtype=np.int64))
+
+
+def _pack_number(matrix: Bytes) -> Keys:
+    pairs = np.ascontiguousarray(matrix[:, 5:15]).view("<u2")
+    number = np.zeros(len(matrix), np.int64)
+    for position in range(5):  # two digits at once: no large matrix in between
+        number *= 62 * 62
+        number += _PAIR[pairs[:, position]]
+    return number
 
 
 def _strings(column: pd.Series) -> pa.Array:

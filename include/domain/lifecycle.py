@@ -150,12 +150,12 @@ def _next(records: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
     is_merged = is_deleted & records["master_record_id"].notna().to_numpy(bool)
     # a converted Lead that was deleted since still lives on as its Contact
     is_converted = bools(records["is_converted"])
-    next_id = records["converted_contact_id"].where(is_converted, None)
-    next_id = next_id.mask(is_merged, records["master_record_id"])
-    code = np.where(
-        is_merged, Code.CARRIED_OVER_MERGE.value, Code.CARRIED_OVER_CONVERSION.value
-    ).astype(object)
-    return next_id, code
+    next_id = np.full(len(records), None, object)
+    code = np.full(len(records), Code.CARRIED_OVER_CONVERSION.value, object)
+    for column, of in (("converted_contact_id", is_converted), ("master_record_id", is_merged)):
+        next_id[of] = records.loc[of, column].to_numpy(object)
+    code[is_merged] = Code.CARRIED_OVER_MERGE.value
+    return pd.Series(next_id, dtype=object), code
 
 
 def _keys(person: pd.Series, record: pd.Series, link: pd.Series, next_id: pd.Series) -> _Keys:
