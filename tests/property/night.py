@@ -351,7 +351,8 @@ def end_state(world: World) -> dict[object, object]:
         ("id", p.id): usable_id(p.salesforce_id) for p in world.people.values()
     }
     state |= {("box", r.id): dict(r.flags) for r in world.records.values()}
-    state |= {key: (link.base, link.state) for key, link in world.links.items()}
+    known = {key: link for key, link in world.links.items() if link.state != "retired"}
+    state |= {key: (link.base, link.state) for key, link in known.items()}
     evidence = [a for a in world.acts if a.is_evidence]
     return state | {("accepted", a.id): f"act:{a.id}" in accepted for a in evidence}
 
@@ -369,10 +370,20 @@ def is_quiet(plan: Plan) -> bool:
 
 
 def people_with(world: World, people: Iterable[int]) -> set[int]:
-    """Return people and all who share a group with them: what a push or a rerun reads."""
-    wanted = set(people)
-    shared = [set(group.people) for group in oracle.groups(see(world))]
-    return wanted.union(*(group for group in shared if group & wanted))
+    """Return people and all whose Ids lead past a common record: what a push or a rerun reads."""
+    paths = _paths(world)
+    wanted, more = set(people), set(people)
+    while more:
+        reached = {record for person in wanted for record in paths.get(person, ())}
+        more = {p for p, path in paths.items() if path & reached} - wanted
+        wanted |= more
+    return wanted
+
+
+def _paths(world: World) -> dict[int, set[str]]:
+    groups = oracle.groups(see(world))
+    homes = {p: home for group in groups for p, home in group.homes.items()}
+    return {p: {r for r in (home.record, *home.passed) if r} for p, home in homes.items()}
 
 
 def copies(worlds: list[World]) -> list[World]:

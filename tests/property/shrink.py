@@ -57,7 +57,7 @@ def _plain_columns(thing: object) -> Iterator[tuple[str, object]]:
     for one in fields(thing):  # type: ignore[arg-type]
         has_factory = one.default_factory is not MISSING
         default = one.default_factory() if has_factory else one.default  # type: ignore[misc]
-        is_needed = one.name == "caused_by"  # an act of the sync always names its cause
+        is_needed = one.name in ("caused_by", "base_since")  # never without
         if default is not MISSING and not is_needed and getattr(thing, one.name) != default:
             yield one.name, default
 
