@@ -347,5 +347,6 @@ def _values(
         seen: Bools = (left["field"] == field).to_numpy(bool) & (row >= 0)
         seen &= np.isin(objects.astype(str), [str(obj) for obj in readable.get(field, ())])
         if seen.any():
-            value[seen] = nullable(records[field].iloc[row[seen]])
+            shown = nullable(records[field].iloc[row[seen]])
+            value[seen] = np.where(shown == NULL, value[seen], shown)
     return value

@@ -156,6 +156,11 @@ def test_a_chain_that_is_no_circle_beside_one_is_followed():
     assert relinks(result) == [[2, C, M, MERGE]]
 
 
+def test_a_merged_record_that_hides_its_box_joins_with_its_base():
+    result = decide(person(1, A), merged(A, B, None), record(B), link(1, A, OUT))
+    assert writes(result) == {1: OUT, (B, EMAIL): OUT}
+
+
 def test_a_survivor_that_was_not_returned_is_waited_for():
     result = decide(person(1, A), merged(A, B, OUT), link(1, A, IN))
     assert writes(result) == {1: OUT}
