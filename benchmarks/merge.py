@@ -48,7 +48,8 @@ def rules(world: Extract, size: Size) -> Way:
     of = merge._World.of(world, size.choices, size.readable, merge._micros(READ_AT))
     links, formed = of.align(), of.groups
     nobody, none = np.zeros(size.people, bool), np.zeros(formed.count, bool)
-    findings = Findings(none, none, np.zeros(size.people, np.int64), pd.DataFrame())
+    no_act = np.zeros(size.people, np.int64)
+    findings = Findings(none, none, no_act, no_act, pd.DataFrame())
     strength = merge._strength(of.people, links, of.acts, store_state.newest(of.acts, size.people))
 
     def run() -> int:

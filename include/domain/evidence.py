@@ -45,7 +45,8 @@ JUDGEMENT_COLUMNS: Final = (
 class Evidence:
     """The newest usable evidence of each person who has any. One entry per person.
 
-    `covers` lists all evidence that was accepted, replaced or not: what it covered stays covered.
+    `covers` lists all evidence that was accepted, replaced or not, and `covers_since` its times:
+    what it covered stays covered.
     """
 
     person: Positions
@@ -55,6 +56,7 @@ class Evidence:
     is_accepted: Bools
     is_own_opt_in: Bools
     covers: Integers
+    covers_since: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,14 @@ class Findings:
         is_cleared: by group, everything in it becomes "not opted out".
         is_left: by group, accepted evidence cannot be carried out before everything is readable.
         by_person: by person, the act that ends their opt-out, 0 for none.
+        since: by person, the time of that act in microseconds.
         judgements: one row per resubscribe that was judged; columns `JUDGEMENT_COLUMNS`.
     """
 
     is_cleared: Bools
     is_left: Bools
     by_person: Integers
+    since: Integers
     judgements: pd.DataFrame
 
 
@@ -134,6 +138,7 @@ def usable(
         is_accepted=accepted[chosen],
         is_own_opt_in=is_in(claims["origin"], OWN_OPT_IN)[chosen],
         covers=act_id[accepted],
+        covers_since=at[accepted],
     )
     by_person = np.zeros(len(people), np.int64)
     by_person[evidence.person] = evidence.id
@@ -182,26 +187,32 @@ def judge(
         return _nothing(groups, len(people))
     concerned = np.zeros(groups.count, bool)
     concerned[evidence.group] = True
+    skew = np.int64(choices.clock_skew.total_seconds() * 1e6)
     opt_outs = _concat(
         [
             _in_store(acts, groups, concerned, links, records, choices, read_at),
-            _in_salesforce(records, known_times, evidence, links, concerned, choices, read_at),
-            _joining(people, records, known_times, evidence, life, groups, concerned, read_at),
+            _in_salesforce(
+                records, known_times, evidence, links, concerned, choices.fields, skew, read_at
+            ),
+            _joining(
+                people, records, known_times, evidence, life, groups, concerned, skew, read_at
+            ),
         ]
     )
-    skew = np.int64(choices.clock_skew.total_seconds() * 1e6)
     required = _required(acts, groups, concerned, len(people))
     is_ok, blocks, lacking = _is_ok(evidence, opt_outs, required, groups, skew)
     unread = any_of(links.group, links.is_unread, groups.count)
     has_open = any_of(evidence.group, ~evidence.is_accepted, groups.count)
     # both sides agreed on "opted out" where nothing can be read now, and no evidence covers that
     agreed = links.is_unread & (links.base == Base.OPTED_OUT)
-    agreed &= ~_covered(links.evidence_id, evidence)
+    agreed &= _covered_until(links.evidence_id, evidence) == NEVER
     undated = any_of(links.group, agreed, groups.count)
+    ending = _ending(evidence, groups, is_ok & ~unread, required, _is_free(evidence, blocks))
     return Findings(
         is_cleared=is_ok & ~unread,
         is_left=is_ok & unread & ~has_open & ~undated,
-        by_person=_ends(evidence, groups, is_ok & ~unread, required, _is_free(evidence, blocks)),
+        by_person=appended(evidence.id, 0)[ending],
+        since=appended(evidence.since, 0)[ending],
         judgements=_judgements(people, evidence, opt_outs, blocks, lacking, is_ok, unread, skew),
     )
 
@@ -210,8 +221,8 @@ def _nothing(groups: Groups, people: int) -> Findings:
     judged = pd.DataFrame(columns=list(JUDGEMENT_COLUMNS)).astype(
         {"retry_after": "datetime64[us, UTC]"}
     )
-    none = np.zeros(groups.count, bool)
-    return Findings(none, none, np.zeros(people, np.int64), judged)
+    none, nobody = np.zeros(groups.count, bool), np.zeros(people, np.int64)
+    return Findings(none, none, nobody, nobody, judged)
 
 
 def _required(acts: Acts, groups: Groups, concerned: Bools, people: int) -> Bools:
@@ -327,20 +338,26 @@ def _in_salesforce(
     evidence: Evidence,
     links: Links,
     concerned: Bools,
-    choices: Choices,
+    fields: tuple[str, ...],
+    skew: np.int64,
     read_at: int,
 ) -> _OptOuts:
     """List the fields that say opted out, each once, dated as exactly as is known."""
     says = concerned[links.group] & (links.salesforce == Salesforce.OPTED_OUT)
     found = np.flatnonzero(says)
-    _, first = np.unique(
-        np.stack([links.row[found], links.field[found]]), axis=1, return_index=True
+    _, first, box = np.unique(
+        np.stack([links.row[found], links.field[found]]),
+        axis=1,
+        return_index=True,
+        return_inverse=True,
     )
+    # a box is covered by the newest evidence that any link of it names
+    covered = np.full(len(first), NEVER, np.int64)
+    np.maximum.at(covered, box, _covered_until(links.evidence_id[found], evidence))
     first = found[first]
-    names = _names(records, links.row[first], links.field[first], choices.fields)
-    covered = _covered(links.evidence_id[first], evidence)
+    names = _names(records, links.row[first], links.field[first], fields)
     return _dated(
-        records, known_times, links.row[first], names, links.group[first], covered, read_at
+        records, known_times, links.row[first], names, links.group[first], covered, skew, read_at
     )
 
 
@@ -352,6 +369,7 @@ def _joining(
     life: Life,
     groups: Groups,
     concerned: Bools,
+    skew: np.int64,
     read_at: int,
 ) -> _OptOuts:
     """List the opt-outs that join from records which persons left behind."""
@@ -360,9 +378,9 @@ def _joining(
     group = groups.of_person[person]
     left, group = left[concerned[group]], group[concerned[group]]
     names = ("salesforce:" + left["record_id"] + ":" + left["field"]).to_numpy(object)
-    covered = _covered(left["evidence_id"].to_numpy(np.int64, na_value=0), evidence)
+    covered = _covered_until(left["evidence_id"].to_numpy(np.int64, na_value=0), evidence)
     return _dated(
-        records, known_times, left["row"].to_numpy(np.intp), names, group, covered, read_at
+        records, known_times, left["row"].to_numpy(np.intp), names, group, covered, skew, read_at
     )
 
 
@@ -372,12 +390,13 @@ def _dated(
     row: Positions,
     names: np.ndarray,
     group: Integers,
-    covered: Bools,
+    covered: Integers,
+    skew: np.int64,
     read_at: int,
 ) -> _OptOuts:
     """Date what Salesforce says: by our own write, by its history, or by the record's last change.
 
-    What accepted evidence covered before is not dated by a later edit of another field.
+    What accepted evidence covered was provably before it, whatever field was edited since.
     """
     known = "salesforce:" + known_times["record_id"] + ":" + known_times["field"]
     found = pd.Index(known.to_numpy(object)).get_indexer(pd.Index(names))
@@ -386,37 +405,39 @@ def _dated(
     exact = appended(moments(known_times["at"]), UNKNOWN)[found]
     act_id = appended(known_times["act_id"].to_numpy(np.int64, na_value=0), 0)[found]
     is_exact = found >= 0
-    at = np.where(is_exact, exact, at)
     at = np.where(at == UNKNOWN, UNKNOWN, np.minimum(at, read_at))
-    keep = np.flatnonzero(is_exact | ~covered)
+    at = np.where(covered == NEVER, at, np.minimum(at, covered - skew - 1))
+    at = np.where(is_exact, np.minimum(exact, read_at), at)
     return _OptOuts(
-        group=group[keep],
-        person=np.full(len(keep), -1, np.intp),
-        since=at[keep],
-        id=np.where(is_exact, act_id, 0)[keep],
-        is_exact=is_exact[keep],
-        is_theirs=~(is_exact & (act_id > 0))[keep],
-        is_complaint=np.zeros(len(keep), bool),
-        name=names[keep],
+        group=group,
+        person=np.full(len(at), -1, np.intp),
+        since=at,
+        id=np.where(is_exact, act_id, 0),
+        is_exact=is_exact,
+        is_theirs=~(is_exact & (act_id > 0)),
+        is_complaint=np.zeros(len(at), bool),
+        name=names,
     )
 
 
-def _covered(evidence_id: Integers, evidence: Evidence) -> Bools:
-    return np.asarray((evidence_id > 0) & np.isin(evidence_id, evidence.covers), bool)
+def _covered_until(evidence_id: Integers, evidence: Evidence) -> Integers:
+    """Return the time of the accepted evidence that each link names, or `NEVER`."""
+    at = positions(evidence.covers, evidence_id)
+    return np.asarray(appended(evidence.covers_since, NEVER)[at], np.int64)
 
 
-def _ends(
+def _ending(
     evidence: Evidence, groups: Groups, cleared: Bools, required: Bools, is_free: Bools
-) -> Integers:
-    """Name the act that ends each person's opt-out: their own evidence, or else the group's."""
+) -> Positions:
+    """Say which evidence ends each person's opt-out: their own, or else the group's; -1: none."""
     order = np.lexsort((evidence.id, evidence.since, required[evidence.person]))
     order = order[is_free[order]]
-    of_group = np.zeros(groups.count, np.int64)
-    of_group[evidence.group[order]] = evidence.id[order]
-    by_person = np.where(cleared[groups.of_person], of_group[groups.of_person], 0)
-    own = cleared[evidence.group] & is_free
-    by_person[evidence.person[own]] = evidence.id[own]
-    return by_person
+    of_group = np.full(groups.count, -1, np.intp)
+    of_group[evidence.group[order]] = order
+    by_person = np.where(cleared[groups.of_person], of_group[groups.of_person], -1)
+    own = np.flatnonzero(cleared[evidence.group] & is_free)
+    by_person[evidence.person[own]] = own
+    return np.asarray(by_person, np.intp)
 
 
 def _judgements(

@@ -21,6 +21,7 @@ from include.domain.aligned import (
     appended,
     bools,
     is_in,
+    moments,
     nullable,
     positions,
 )
@@ -60,8 +61,9 @@ class Life:
         linked: who is linked to what now.
         left: one row per person, former record and field that this run sees for the first time as
             left behind: `person_id`, `record_id`, `object`, `field`, `code`, `new_record_id`,
-            `row` (position in the records, -1 unless returned), `value` (0, 1 or null: what joins,
-            read from the record or else its base), `evidence_id`.
+            `row` (position in the records, -1 unless returned), `shown` (0, 1 or null: what the
+            record says), `base` (0, 1 or null), `base_since` (microseconds, 0 while unknown),
+            `value` (0, 1 or null: what joins, `shown` or else the base), `evidence_id`.
         relinks: one row per person whose Id must be rewritten: `person_id`, `from_record_id`,
             `to_record_id`, `code`.
         orphaned: links of persons who are gone: `person_id`, `record_id`, `object`, `field`.
@@ -309,6 +311,12 @@ def _described(
     place = positions(person_ids[linked.person], left["person_id"].to_numpy(np.int64))
     evidence = pd.array([pd.NA] * len(left), dtype="Int64")
     evidence[known] = links["evidence_id"].iloc[link[known]].astype("Int64").array
+    base = np.full(len(left), NULL, np.int8)
+    base[known] = nullable(links["base"].iloc[link[known]])
+    since = np.zeros(len(left), np.int64)
+    since[known] = moments(links["base_since"].iloc[link[known]])
+    shown = _shown(left, records, row, objects, fields, readable)
+    in_mode = is_in(left["field"], fields)
     described = pd.DataFrame(
         {
             "person_id": left["person_id"].to_numpy(np.int64),
@@ -318,7 +326,11 @@ def _described(
             "code": left["code"].to_numpy(object),
             "new_record_id": linked.record_id.iloc[place].to_numpy(object),
             "row": row,
-            "value": _values(left, records, links, row, link, objects, fields, readable),
+            "shown": shown,
+            "base": base,
+            "base_since": since,
+            # a field outside the mode joins nothing: its link is only retired
+            "value": np.where(shown == NULL, np.where(in_mode, base, NULL), shown).astype(np.int8),
             "evidence_id": evidence,
         }
     )
@@ -326,27 +338,19 @@ def _described(
     return left_behind.sort_values(["person_id", "record_id", "field"], ignore_index=True)
 
 
-def _values(
+def _shown(
     left: pd.DataFrame,
     records: pd.DataFrame,
-    links: pd.DataFrame,
     row: Positions,
-    link: Positions,
     objects: np.ndarray,
     fields: tuple[str, ...],
     readable: Readable,
 ) -> Flags:
-    """Read what joins: the flag of the record where it can be read, else the link's base.
-
-    A field outside the mode joins nothing: its link is only retired.
-    """
-    value = np.full(len(left), NULL, np.int8)
-    chosen = (link >= 0) & is_in(left["field"], fields)
-    value[chosen] = nullable(links["base"].iloc[link[chosen]])
+    """Read what the records say, where the field can be read; a field outside the mode is not."""
+    shown = np.full(len(left), NULL, np.int8)
     for field in fields:
         seen: Bools = (left["field"] == field).to_numpy(bool) & (row >= 0)
         seen &= np.isin(objects.astype(str), [str(obj) for obj in readable.get(field, ())])
         if seen.any():
-            shown = nullable(records[field].iloc[row[seen]])
-            value[seen] = np.where(shown == NULL, value[seen], shown)
-    return value
+            shown[seen] = nullable(records[field].iloc[row[seen]])
+    return shown

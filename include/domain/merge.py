@@ -35,7 +35,7 @@ from include.domain.frames import Extract, checked
 from include.domain.groups import Groups, Links
 from include.domain.lifecycle import Life, Readable, resolve
 from include.domain.plan import NAMES, NUMBER, Plan
-from include.domain.rows import Sides
+from include.domain.row_parts import Sides
 from include.domain.store_state import Acts
 from include.domain.values import SalesforceObject
 

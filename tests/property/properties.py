@@ -82,6 +82,12 @@ def has_future(world: World) -> bool:
     return any(act.recorded_at >= now for act in world.acts) or any(at > now for at in changes)
 
 
+def expires_soon(world: World) -> bool:
+    """Whether evidence can be judged by this night and not by one two seconds later."""
+    oldest = world.setting.now - world.setting.waits
+    return any(oldest <= act.recorded_at <= oldest + 2 * SECOND for act in world.acts)
+
+
 def box(world: World, group: Group, name: str) -> bool | None:
     """The box of a group's record as it is now, if it can be read."""
     record = world.records.get(group.record_id or "")
@@ -216,11 +222,17 @@ def ignorance_never_clears(worlds: list[World]) -> Iterator[Broken]:
 
 
 def _forget_time(seen: Seen, dice: random.Random) -> Seen:
-    if seen.times and dice.random() < 0.6:
-        seen.times.remove(dice.choice(seen.times))
+    """Forget when a box was ticked, but not of one that evidence has answered before.
+
+    There the time alone tells that the box was ticked again since.
+    """
+    answered = {(one["record_id"], one["field"]) for one in seen.links if one["evidence_id"]}
+    times = [one for one in seen.times if (one["record_id"], one["field"]) not in answered]
+    if times and dice.random() < 0.6:
+        seen.times.remove(dice.choice(times))
     elif seen.records:
         dice.choice(seen.records)["last_modified_at"] = None
-        seen.times = []
+        seen.times = [one for one in seen.times if one not in times]
     return seen
 
 
@@ -291,7 +303,7 @@ def _told(seen: Seen, row: Row) -> dict[str, bool]:
         "code": row["code"] in set(Code),
         "sentence": bool(row["reason"]) and "{" not in row["reason"],
         "rule": row["rule"] == seen.setting.rule,
-        "cause": bool(row["cause"]) or not writes,
+        "cause": bool(row["cause"]) or not writes or _is_forgotten(row),
         "base": row["base"] == (link[0]["base"] if link else None),
         "store": row["store_is_opted_out"] == bool(acts),
         "box": row["salesforce_is_opted_out"] in _box_of(seen, row),
@@ -300,18 +312,29 @@ def _told(seen: Seen, row: Row) -> dict[str, bool]:
     }
 
 
+def _is_forgotten(row: Row) -> bool:
+    """Whether the store forgot an opt-out, as when settings were changed: no act did that."""
+    return row["code"] == "CLEARED_IN_STORE_ONLY" and row["target_store"] is None
+
+
 def _is_other(seen: Seen, group: Group, row: Row) -> bool:
-    return row["shared_with"] in group.people and row["shared_with"] != row["person_id"]
+    """Whether it names somebody else of the group; at the end of a chain they are not known."""
+    known = group.people if group.is_sure else [one["person_id"] for one in seen.people]
+    return row["shared_with"] in known and row["shared_with"] != row["person_id"]
 
 
 def _box_of(seen: Seen, row: Row) -> set[bool | None]:
-    """What a decision may say of its box: what was read; of a record that ended also nothing."""
+    """What a decision may say of its box: what was read.
+
+    Also nothing, of a record that ended and of a field outside the mode: neither is asked.
+    """
     for record in seen.records:
         if record["record_id"] == row["record_id"] and record["object"] in seen.readable(
             row["field"]
         ):
             has_ended = record["is_deleted"] or record["is_converted"]
-            return {record[row["field"]]} | ({None} if has_ended else set())
+            is_outside = row["field"] not in seen.setting.fields
+            return {record[row["field"]]} | ({None} if has_ended or is_outside else set())
     return {None}
 
 
@@ -333,7 +356,7 @@ def stopping_anywhere_changes_nothing(worlds: list[World]) -> Iterator[Broken]:
     night.night(whole, now + 2 * SECOND)
     for world, one, other in zip(worlds, whole, killed, strict=True):
         ends = night.end_state(one), night.end_state(other)
-        if ends[0] != ends[1] and not has_future(world):
+        if ends[0] != ends[1] and not has_future(world) and not expires_soon(world):
             keys = [key for key in ends[0] | ends[1] if ends[0].get(key) != ends[1].get(key)]
             told = {key: (ends[0].get(key), ends[1].get(key)) for key in keys}
             yield world, f"(whole, killed): {told}"

@@ -345,6 +345,19 @@ def test_evidence_clears_a_field_outside_the_mode_that_we_wrote():
     )  # fmt: skip
     assert told(result) == [(1, A, SALES, "RESUBSCRIBED", None, IN, IN)]
     assert result.decisions["cause"].item() == "act:15"
+    assert not result.decisions["store_is_opted_out"].item()
+
+
+@pytest.mark.parametrize(("carried", "is_cleared"), [(ago(hours=3), True), (ago(hours=1), False)])
+def test_evidence_clears_a_field_outside_the_mode_only_if_it_is_newer_than_the_act_in_it(
+    carried, is_cleared
+):
+    result = decide(
+        person(1), record(A, IN, OUT, last_modified_by=US), accepted(1, at=ago(hours=2)),
+        link(1, A, IN), link(1, A, OUT, SALES), own_write(A, 99, carried, SALES),
+        readable=dict.fromkeys(BOTH_FIELDS, ("Contact", "Lead")),
+    )  # fmt: skip
+    assert writes(result) == ({(A, SALES): IN} if is_cleared else {})
 
 
 def test_a_field_outside_the_mode_that_somebody_else_ticked_is_theirs():

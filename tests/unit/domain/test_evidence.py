@@ -480,6 +480,21 @@ def test_what_joins_later_than_the_consent_is_in_the_way():
     assert writes(result) == {1: OUT, (B, EMAIL): OUT}
 
 
+def test_a_shared_box_that_evidence_answered_is_answered_for_whoever_joins_later():
+    world = person(1, A), person(2, A), record(A, OUT, last_modified_at=ago(hours=1))
+    world += accepted(1, at=ago(hours=2)), link(1, A, OUT, evidence_id=15)
+    assert writes(decide(*world)) == {(A, EMAIL): IN}
+    assert writes(decide(*reversed(world))) == {(A, EMAIL): IN}
+
+
+def test_an_older_consent_is_not_accepted_because_a_newer_one_answered_the_box():
+    world = person(1, A), person(2, A), record(A, OUT, last_modified_at=ago(hours=1))
+    world += accepted(1, at=ago(hours=2)), link(1, A, OUT, evidence_id=15)
+    result = decide(*world, evidence(2, at=ago(hours=3)))
+    assert verdicts(result) == {25: refused("EDITED_SINCE", seen(A))}
+    assert writes(result) == {(A, EMAIL): IN}
+
+
 def test_what_joins_is_covered_where_it_was_covered_before():
     world = person(1, A), merged(A, B, OUT, last_modified_at=NOW), record(B)
     result = decide(*world, link(1, A, OUT, evidence_id=15), accepted(1))
