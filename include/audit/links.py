@@ -217,6 +217,8 @@ def count_flips(conn: Connection, run: Run, *, now: datetime) -> int:
 def release(conn: Connection, person_id: int, *, by: str, note: str, now: datetime) -> int:
     """Let Salesforce be written again for a person after a tug of war, and keep who said so.
 
+    A box is one: whoever shares it with the person is released, too.
+
     Returns:
         How many links were released; 0, and nothing is kept, if none was undone.
     """
@@ -240,7 +242,12 @@ UPDATE opt_out_sync.link SET state = 'gone'
 WHERE org_id = :org_id AND state = 'active' AND not_visible_since <= :before
 """
 RELEASE = """
-UPDATE opt_out_sync.link SET flips = 0 WHERE person_id = :person_id AND flips > 0
+UPDATE opt_out_sync.link AS l SET flips = 0
+FROM (
+    SELECT DISTINCT org_id, record_id, field FROM opt_out_sync.link
+    WHERE person_id = :person_id AND flips > 0
+) AS box
+WHERE (l.org_id, l.record_id, l.field) = (box.org_id, box.record_id, box.field) AND l.flips > 0
 """
 REMEMBER_RELEASE = """
 INSERT INTO opt_out_sync.link_release (released_at, released_by, note, person_id, links)

@@ -78,7 +78,8 @@ class Judgement(StrEnum):
 
 SYNC_ORIGIN: Final = "Salesforce Sync"
 BOUNCE: Final = "Bounce"
-BY_THE_PERSON: Final = ("Clicked Link", "One-Click", "Complaint")
+COMPLAINT: Final = "Complaint"
+BY_THE_PERSON: Final = ("Clicked Link", "One-Click", COMPLAINT)
 """Opt-outs of the person themselves: they end only by evidence, under either rule."""
 OWN_OPT_IN: Final = ("Clicked Link", "One-Click")
 """Resubscribes of the person themselves: only these end a complaint."""

@@ -24,7 +24,15 @@ from include.domain.aligned import (
     positions,
     times,
 )
-from include.domain.conflicts import OWN_OPT_IN, Base, Choices, Judgement, Salesforce, Verdict
+from include.domain.conflicts import (
+    COMPLAINT,
+    OWN_OPT_IN,
+    Base,
+    Choices,
+    Judgement,
+    Salesforce,
+    Verdict,
+)
 from include.domain.groups import Groups, Links
 from include.domain.lifecycle import Life
 from include.domain.store_state import Acts
@@ -106,13 +114,16 @@ class _OptOuts:
 def usable(
     people: pd.DataFrame,
     resubscribes: pd.DataFrame,
+    acts: Acts,
     groups: Groups,
     choices: Choices,
     read_at: int,
 ) -> tuple[Evidence, pd.DataFrame]:
     """Pick each person's newest usable evidence; tell why the others are none.
 
-    A time in the future is clamped to the read: nobody proves today what happens tomorrow.
+    While a complaint stands, the person's own opt-in goes before a newer consent that somebody
+    recorded: only it can end the complaint. A time in the future is clamped to the read: nobody
+    proves today what happens tomorrow.
 
     Returns:
         The evidence, and a judgement for each one that is too old or replaced by a newer one.
@@ -124,7 +135,9 @@ def usable(
     accepted = bools(claims["is_accepted"])
     waits = np.int64(choices.evidence_waits.total_seconds() * 1e6)
     expired = ~accepted & (moments(claims["recorded_at"]) < read_at - waits)
-    order = np.lexsort((act_id, at, ~expired, person))
+    complaint = _complaints(acts, len(people))[person]
+    is_own = is_in(claims["origin"], OWN_OPT_IN)
+    order = np.lexsort((act_id, at, is_own | (complaint == 0), ~expired, person))
     last = np.ones(len(order), bool)
     last[:-1] = person[order][1:] != person[order][:-1]
     newest = np.zeros(len(order), bool)
@@ -136,25 +149,39 @@ def usable(
         since=at[chosen],
         group=groups.of_person[person[chosen]],
         is_accepted=accepted[chosen],
-        is_own_opt_in=is_in(claims["origin"], OWN_OPT_IN)[chosen],
+        is_own_opt_in=is_own[chosen],
         covers=act_id[accepted],
         covers_since=at[accepted],
     )
     by_person = np.zeros(len(people), np.int64)
     by_person[evidence.person] = evidence.id
     dropped = ~accepted & ~(newest & ~expired)
-    newer = by_person[person]
+    complained = (complaint > 0) & ~is_own
+    way = np.where(complained, complaint, by_person[person])
     judged = pd.DataFrame(
         {
             "act_id": act_id,
             "person_id": claims["person_id"].to_numpy(np.int64),
             "verdict": Verdict.REFUSED.value,
-            "code": np.where(expired, Judgement.EXPIRED.value, Judgement.NEWER_EVIDENCE.value),
-            "in_the_way": pd.Series("act:" + newer.astype(str).astype(object)).mask(expired),
+            "code": np.select(
+                [expired, complained],
+                [Judgement.EXPIRED.value, Judgement.COMPLAINT.value],
+                Judgement.NEWER_EVIDENCE.value,
+            ),
+            "in_the_way": pd.Series("act:" + way.astype(str).astype(object)).mask(expired),
             "retry_after": pd.Series(pd.NaT, index=range(len(act_id)), dtype="datetime64[us, UTC]"),
         }
     )[dropped]
     return evidence, judged
+
+
+def _complaints(acts: Acts, people: int) -> Integers:
+    """Return the id of each person's newest standing complaint; 0: none."""
+    complaint = np.zeros(people, np.int64)
+    complained = acts.take(np.flatnonzero(acts.is_own & is_in(acts.origin, [COMPLAINT])))
+    order = np.lexsort((complained.id, complained.at))
+    complaint[complained.person[order]] = complained.id[order]
+    return complaint
 
 
 def judge(
@@ -313,7 +340,7 @@ def _in_store(
         id=act_id[keep],
         is_exact=~from_salesforce[keep],
         is_theirs=from_salesforce[keep],
-        is_complaint=(of.is_own & is_in(of.origin, ["Complaint"]))[keep],
+        is_complaint=(of.is_own & is_in(of.origin, [COMPLAINT]))[keep],
         name=name[keep],
     )
 

@@ -103,7 +103,7 @@ def merge(
     by_person = store_state.by_the_person(acts, len(world.people))
     result = groups.outcome(links, world.groups, by_person, world.joins, choices)
     found, dropped = evidence.usable(
-        world.people, extract.resubscribes, world.groups, choices, world.read_at
+        world.people, extract.resubscribes, world.acts, world.groups, choices, world.read_at
     )
     findings = _judge(world, found, links)
     newest = store_state.newest(acts, len(world.people))
@@ -155,7 +155,7 @@ def records_in_question(
         return pd.DataFrame({"record_id": [], "object": []}, dtype="str")
     world = _World.of(checked(extract, readable), choices, readable, _micros(read_at))
     found, _ = evidence.usable(
-        world.people, extract.resubscribes, world.groups, choices, world.read_at
+        world.people, extract.resubscribes, world.acts, world.groups, choices, world.read_at
     )
     concerned = np.zeros(world.groups.count, bool)
     concerned[found.group] = True

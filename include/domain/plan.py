@@ -185,8 +185,13 @@ def _leave(links: Links, made: Plan, left: Bools) -> None:
 
 
 def _quarantine(links: Links, made: Plan) -> None:
-    """Stop writing where something in Salesforce undoes every night what we wrote."""
-    undone = (made.target_salesforce == 1) & (links.flips >= TUG_OF_WAR_AFTER)
+    """Stop writing a box that something in Salesforce clears every night after we ticked it.
+
+    A box is one, whoever is linked to it: somebody who joins later does not write it again.
+    """
+    box = links.row * (int(links.field.max(initial=0)) + 1) + links.field
+    tired = np.unique(box[links.flips >= TUG_OF_WAR_AFTER])
+    undone = (made.target_salesforce == 1) & np.isin(box, tired)
     made.target_salesforce[undone] = NULL
     made.new_base[undone] = NULL
     made.code[undone] = NUMBER[Code.TUG_OF_WAR]

@@ -100,17 +100,16 @@ def _salesforce(group: Group, plan: Plan, name: str, outcome: str) -> Iterator[s
     now = oracle.value(group, name)
     written = plan.salesforce.get((group.record_id, name), set())
     wanted = _wanted(outcome, now)
-    tugs = {_flips(group, person, name) >= TUG_OF_WAR_AFTER for person in group.people}
-    if wanted == {True} and tugs == {True}:
+    if wanted == {True} and _is_tug(group, name):
         wanted = set()
-    is_either = wanted == {True} and tugs == {True, False} and written <= {True}
-    if written != wanted and not is_either:
+    if written != wanted:
         yield f"{group.record_id} {name} {now}: {_show(wanted)} expected, {_show(written)} planned"
 
 
-def _flips(group: Group, person: int, name: str) -> int:
-    link = oracle.link_of(group, person, group.record_id, name)
-    return link["flips"] if link else 0
+def _is_tug(group: Group, name: str) -> bool:
+    """Whether something undid the group's box three times, whoever was linked to it then."""
+    links = [oracle.link_of(group, person, group.record_id, name) for person in group.people]
+    return any(link is not None and link["flips"] >= TUG_OF_WAR_AFTER for link in links)
 
 
 def _base(group: Group, plan: Plan, person: int, name: str, outcome: str) -> Iterator[str]:
@@ -132,15 +131,13 @@ def _is_confirmed(group: Group, person: int, name: str, outcome: str) -> bool:
     now, store = oracle.value(group, name), is_out_in_store(group, person)
     if outcome == AS_IT_IS:
         return now == store
-    is_tug = outcome == OUT and not now and _flips(group, person, name) >= TUG_OF_WAR_AFTER
-    return not is_tug
+    return not (outcome == OUT and not now and _is_tug(group, name))
 
 
 def _base_may_stay(group: Group, person: int, name: str, end: bool | None) -> bool:
     link = oracle.link_of(group, person, group.record_id, name)
-    any_tug = any(_flips(group, p, name) >= TUG_OF_WAR_AFTER for p in group.people)
     is_waiting = oracle.is_all_known(group) is not True
-    return (link is not None and link["base"] == end) or any_tug or is_waiting
+    return (link is not None and link["base"] == end) or is_waiting
 
 
 def _other_boxes(group: Group, plan: Plan, outcome: str) -> Iterator[str]:

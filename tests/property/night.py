@@ -351,10 +351,17 @@ def end_state(world: World) -> dict[object, object]:
         ("id", p.id): usable_id(p.salesforce_id) for p in world.people.values()
     }
     state |= {("box", r.id): dict(r.flags) for r in world.records.values()}
-    known = {key: link for key, link in world.links.items() if link.state != "retired"}
+    known = {key: link for key, link in world.links.items() if _may_count(world, link)}
     state |= {key: (link.base, link.state) for key, link in known.items()}
     evidence = [a for a in world.acts if a.is_evidence]
     return state | {("accepted", a.id): f"act:{a.id}" in accepted for a in evidence}
+
+
+def _may_count(world: World, link: Link) -> bool:
+    """Whether a link may ever count again: not that to a deleted record nobody names now."""
+    person = world.people.get(link.person)
+    is_named = person is not None and usable_id(person.salesforce_id) == link.record
+    return link.state == "active" or (link.state == "gone" and is_named)
 
 
 def is_quiet(plan: Plan) -> bool:

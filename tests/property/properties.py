@@ -75,6 +75,11 @@ def expectations(seen: Seen) -> list[Expectation]:
     return [oracle.expect(group) for group in oracle.groups(seen)]
 
 
+def dice_of(world: World, number: int = 0) -> random.Random:
+    """Dice of a world's own: it breaks alone as it does among others."""
+    return random.Random(world.number * 10 + number)
+
+
 def has_future(world: World) -> bool:
     """Whether something is dated later than the night: for the next one it is news."""
     now = world.setting.now
@@ -212,8 +217,7 @@ def _disagreements(world: World, group: Group) -> Iterator[str]:
 def ignorance_never_clears(worlds: list[World]) -> Iterator[Broken]:
     """5. Removing a time, a base or evidence, or hiding a record, never turns out into in."""
     for number, forget in enumerate((_forget_time, _forget_base, _forget_evidence, _hide)):
-        dice = random.Random(number)
-        poorer = [forget(see(world), dice) for world in worlds]
+        poorer = [forget(see(world), dice_of(world, number)) for world in worlds]
         plans = engine.decide(poorer)
         for (world, _, plan), other in zip(merged(worlds), plans, strict=True):
             more = cleared(other) - cleared(plan)
@@ -238,14 +242,17 @@ def _forget_time(seen: Seen, dice: random.Random) -> Seen:
 
 def _forget_base(seen: Seen, dice: random.Random) -> Seen:
     """Forget a base, but not of a record that was left: its opt-out joins by its base alone."""
-    current = {home.record for group in oracle.groups(seen) for home in group.homes.values()}
-    links = [link for link in seen.links if link["record_id"] in current]
+    links = [link for link in seen.links if link["record_id"] in _named_now(seen)]
     if links:
         link = dice.choice(links)
         if dice.random() < 0.5:
             link["base"] = link["base_since"] = None
         link["evidence_id"] = None
     return seen
+
+
+def _named_now(seen: Seen) -> set[str | None]:
+    return {home.record for group in oracle.groups(seen) for home in group.homes.values()}
 
 
 def _forget_evidence(seen: Seen, dice: random.Random) -> Seen:
@@ -256,8 +263,13 @@ def _forget_evidence(seen: Seen, dice: random.Random) -> Seen:
 
 
 def _hide(seen: Seen, dice: random.Random) -> Seen:
-    """Hide a record that lives: without one that was merged nobody knows who belongs together."""
+    """Hide a record that lives and is named.
+
+    Without one that was merged nobody knows who belongs together, and of one that a person left
+    only the base remains.
+    """
     living = [row for row in seen.records if not row["is_deleted"] and not row["is_converted"]]
+    living = [row for row in living if row["record_id"] in _named_now(seen)]
     if living:
         seen.records.remove(dice.choice(living))
     return seen
@@ -346,9 +358,9 @@ def stopping_anywhere_changes_nothing(worlds: list[World]) -> Iterator[Broken]:
     now = worlds[0].setting.now
     whole, killed = night.copies(worlds), night.copies(worlds)
     night.night(whole, now)
-    dice = random.Random(len(worlds))
     for world, (_, _, plan) in zip(killed, merged(worlds), strict=True):
-        stop = Circumstances(stop_after=dice.randint(0, night.count_writes(world, plan)))
+        writes = night.count_writes(world, plan)
+        stop = Circumstances(stop_after=dice_of(world).randint(0, writes))
         night.load(world, plan, now, stop, night.Clock())
     for world in whole:
         world.setting = replace(world.setting, now=now + 2 * SECOND)
@@ -466,8 +478,7 @@ def _to_be_cleared(seen: Seen) -> list[Group]:
 
 def a_rerun_writes_nothing_else(worlds: list[World]) -> Iterator[Broken]:
     """13. A rerun writes nothing that a live night at the same moment would not write."""
-    dice = random.Random(13)
-    only = [night.people_with(w, [p for p in w.people if dice.random() < 0.5]) for w in worlds]
+    only = [night.people_with(w, _some(w)) for w in worlds]
     plans = engine.decide([see(world, some) for world, some in zip(worlds, only, strict=True)])
     for (world, _, plan), some, part in zip(merged(worlds), only, plans, strict=True):
         for name in ("decisions", "judgements", "relinks"):
@@ -475,6 +486,11 @@ def a_rerun_writes_nothing_else(worlds: list[World]) -> Iterator[Broken]:
             rerun = {repr(row) for row in getattr(part, name)}
             if live != rerun:
                 yield world, f"{name} of {sorted(some)} alone: {live ^ rerun}"
+
+
+def _some(world: World) -> list[int]:
+    dice = dice_of(world)
+    return [person for person in world.people if dice.random() < 0.5]
 
 
 def a_refusal_never_stands_in_the_way(worlds: list[World]) -> Iterator[Broken]:

@@ -480,6 +480,14 @@ def test_what_joins_later_than_the_consent_is_in_the_way():
     assert writes(result) == {1: OUT, (B, EMAIL): OUT}
 
 
+def test_an_opt_in_ends_a_complaint_though_somebody_recorded_a_consent_since():
+    complained = unsubscribe(1, origin="Complaint")
+    own = evidence(1, 15, at=ago(hours=3), origin="Clicked Link")
+    result = decide(person(1), record(A, IN), complained, own, evidence(1, 16, at=ago(hours=1)))
+    assert verdicts(result) == {15: ACCEPTED, 16: refused("COMPLAINT", "act:10")}
+    assert writes(result) == {1: IN}
+
+
 def test_a_shared_box_that_evidence_answered_is_answered_for_whoever_joins_later():
     world = person(1, A), person(2, A), record(A, OUT, last_modified_at=ago(hours=1))
     world += accepted(1, at=ago(hours=2)), link(1, A, OUT, evidence_id=15)
