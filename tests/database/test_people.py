@@ -202,6 +202,19 @@ def test_of_what_was_accepted_the_newest_of_each_person_is_read(
     assert all(row["is_accepted"] for row in rows)
 
 
+def test_accepted_evidence_is_read_though_a_weaker_resubscribe_was_accepted_since(
+    engine: Engine, extract: Callable[..., Extracted]
+) -> None:
+    with transaction(engine) as conn:
+        (person,) = add_people(conn, 1)
+        own = add_resubscribe(conn, person, occurred_at=NOW - 3 * HOUR, origin="Clicked Link")
+        told = add_resubscribe(conn, person, occurred_at=NOW - 2 * HOUR)
+        claim = add_resubscribe(conn, person, occurred_at=NOW - HOUR, actor=None)
+        for act in (own, told, claim):
+            add_clear(conn, person, act)
+    assert {row["act_id"] for row in extract().rows("resubscribes")} == {own, told, claim}
+
+
 def test_evidence_that_ended_only_somebody_elses_opt_out_is_not_accepted(
     engine: Engine, extract: Callable[..., Extracted]
 ) -> None:

@@ -180,7 +180,7 @@ def tick(record: Record, name: str, value: bool, at: datetime, by: str) -> None:
     record.flags[name] = value
     record.modified_at, record.modified_by = at, by
     if name in record.history:
-        record.history[name] = (at, value)
+        record.history[name] = (at, value, by)
 
 
 def _relink(loading: Loading, row: Row) -> None:

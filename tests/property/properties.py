@@ -255,6 +255,16 @@ def _named_now(seen: Seen) -> set[str | None]:
     return {home.record for group in oracle.groups(seen) for home in group.homes.values()}
 
 
+def _left(seen: Seen) -> set[str]:
+    """Records that somebody was linked to who names another one now."""
+    homes = {p: home.record for g in oracle.groups(seen) for p, home in g.homes.items()}
+    return {
+        one["record_id"]
+        for one in seen.links
+        if homes.get(one["person_id"], one["record_id"]) != one["record_id"]
+    }
+
+
 def _forget_evidence(seen: Seen, dice: random.Random) -> Seen:
     rows = [row for row in seen.resubscribes if row["is_evidence"]]
     if rows:
@@ -269,7 +279,7 @@ def _hide(seen: Seen, dice: random.Random) -> Seen:
     only the base remains.
     """
     living = [row for row in seen.records if not row["is_deleted"] and not row["is_converted"]]
-    living = [row for row in living if row["record_id"] in _named_now(seen)]
+    living = [row for row in living if row["record_id"] in _named_now(seen) - _left(seen)]
     if living:
         seen.records.remove(dice.choice(living))
     return seen

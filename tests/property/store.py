@@ -160,7 +160,9 @@ def _resubscribe_rows(world: World, person_id: int, stands: list[Act]) -> list[R
     waiting = [a for a in own if a.is_evidence and a not in accepted and a.id not in world.refused]
     newest = max(((time_of(world, u), u.id) for u in stands), default=None)
     plain = [a for a in own if not a.is_evidence and newest and (a.at, a.id) > newest]
-    shown = accepted[-1:] + waiting + [a for a in plain if a not in accepted]
+    strength = {(act.is_evidence, act.origin in OPT_IN_BY_THE_PERSON): act for act in accepted}
+    newest_accepted = strength.values()  # acts are sorted: the last of each strength stays
+    shown = [*newest_accepted, *waiting, *(a for a in plain if a not in accepted)]
     return [_resubscribe_row(act, act in accepted) for act in shown]
 
 
@@ -211,15 +213,16 @@ def _link_row(link: Any) -> Row:
 
 
 def _time_rows(world: World, record: Record) -> list[Row]:
-    """Date opt-outs exactly: our own write by the act it carried, else the newest history row."""
+    """Date opt-outs exactly: a colleague's by history, our own write by the act it carried."""
     rows = []
     for name, flag in record.flags.items():
         if not flag or (record.object, name) in world.setting.unreadable:
             continue
         carried = act_of(world, world.own_writes.get((record.id, name), -1))
-        at, is_true = record.history.get(name, (None, False))
+        at, is_true, by = record.history.get(name, (None, False, None))
         row = {"record_id": record.id, "field": name}
-        if record.modified_by == US and carried is not None:
+        is_ours = by == US if is_true else record.modified_by == US
+        if is_ours and carried is not None:
             rows.append(row | {"at": carried.at, "act_id": carried.id})
         elif is_true:
             rows.append(row | {"at": at, "act_id": None})

@@ -75,7 +75,7 @@ class Record:
     flags: dict[str, bool | None]
     modified_at: datetime | None
     modified_by: str = HUMAN
-    history: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
+    history: dict[str, tuple[datetime, bool, str]] = field(default_factory=dict)  # at, to, by
     is_deleted: bool = False
     master: str | None = None
     is_converted: bool = False
@@ -322,7 +322,8 @@ def _add_history(dice: Dice, record: Record) -> None:
         if record.modified_at is None or flag is None or not dice.chance(35):
             continue
         before = dice.pick(tuple(timedelta(seconds=s) for s in (0, 1, 299, 301, 3600, 4 * 86_400)))
-        record.history[name] = (record.modified_at - before, flag if dice.chance(85) else not flag)
+        at, to = record.modified_at - before, flag if dice.chance(85) else not flag
+        record.history[name] = (at, to, dice.pick((HUMAN, record.modified_by)))
 
 
 def _end_record(dice: Dice, world: World, record: Record) -> None:

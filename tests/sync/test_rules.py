@@ -79,6 +79,34 @@ def test_what_we_wrote_ourselves_is_as_old_as_the_act_it_carried(world):
     assert world.agreed(person, record) is False
 
 
+def test_history_tells_what_we_wrote_ourselves_from_a_late_edit_of_another_field(world):
+    world.org.track_history(CONTACT, FIELD)
+    person, record = world.pair(True, False)
+    world.night()  # sets the box now, a day after the act
+    act = world.consent(person, at=utc_now() - timedelta(hours=1))
+    world.org.edit(record, Phone="1")
+    world.night()
+    assert world.judgement(act) == ("accepted", "RESUBSCRIBED")
+    assert world.agreed(person, record) is False
+
+
+def test_history_tells_a_colleagues_tick_from_what_we_wrote_into_the_box_before(world):
+    world.both_fields()
+    world.org.track_history(CONTACT, FIELD)
+    person, record = world.pair(True, False)
+    world.night()  # ticks both boxes
+    said = utc_now()
+    sleep(1.1)  # Salesforce dates by whole seconds
+    world.org.edit(record, **{FIELD: False, SALES_FIELD: False})
+    sleep(1.1)
+    world.org.edit(record, **{FIELD: True})
+    world.night()  # ticks the other box again: the record was last modified by us
+    act = world.consent(person, at=said)
+    world.night()
+    assert world.judgement(act) == ("refused", "OPTED_OUT_IN_SALESFORCE")
+    assert agreed_and_opted_out(world, person, record)
+
+
 def test_a_complaint_ends_only_by_the_persons_own_opt_in(world):
     person, record = world.pair(False, True)
     world.unsubscribe(person, origin="Complaint")

@@ -204,11 +204,12 @@ CREATE OR REPLACE VIEW engagement.person_opt_out AS
     ) AS newest ON true;
 
 -- What a run may still have to judge. One row per resubscribe: each person's newest accepted one (a
--- clear names it), all evidence that is not accepted, and a resubscribe without evidence if it is
--- newer than everything that still holds its person opted out (it counts under changed_side).
+-- clear names it) of each strength (a claim, evidence, evidence by the person), all evidence that is
+-- not accepted, and a resubscribe without evidence if it is newer than everything that still holds
+-- its person opted out (it counts under changed_side).
 CREATE VIEW engagement.open_resubscribe AS
 WITH own AS NOT MATERIALIZED (
-    SELECT r.act_id, r.person_id, r.at, r.recorded_at, r.origin, r.is_evidence,
+    SELECT r.act_id, r.person_id, r.at, r.recorded_at, r.origin, r.is_evidence, r.is_by_person,
            EXISTS (
                SELECT FROM engagement.clear AS c
                WHERE c.person_id = r.person_id AND c.act_id = r.act_id
@@ -218,10 +219,10 @@ WITH own AS NOT MATERIALIZED (
 SELECT accepted.act_id, accepted.person_id, accepted.at, accepted.recorded_at, accepted.origin,
        accepted.is_evidence, accepted.is_accepted
 FROM (
-    SELECT DISTINCT ON (person_id) *
+    SELECT DISTINCT ON (person_id, is_evidence, is_by_person) *
     FROM own
     WHERE is_accepted
-    ORDER BY person_id, at DESC, act_id DESC
+    ORDER BY person_id, is_evidence, is_by_person, at DESC, act_id DESC
 ) AS accepted
 UNION ALL
 SELECT own.act_id, own.person_id, own.at, own.recorded_at, own.origin, own.is_evidence,

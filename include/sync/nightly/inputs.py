@@ -1,6 +1,6 @@
 """What a merge decides by: gathered once, staged, so that it can be explained later."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -109,21 +109,13 @@ def read_times(
     )
     if asked.empty:
         return frames.empty(frames.Times)
-    fields = list(access.fields)
-    ours = _own_writes(engine, client, extract, run, asked["record_id"].tolist(), fields)
-    theirs = [
-        client.read_history(
-            obj,
-            fields,
-            asked.loc[asked["object"] == obj.value, "record_id"].tolist(),
-            person_accounts=access.person_accounts,
-        )
-        for obj in SalesforceObject
-    ]
-    history = pd.concat(theirs, ignore_index=True)
-    history = history[history["is_opted_out"].astype(bool)]
-    times = pd.concat([ours, history[["record_id", "field", "at"]]], ignore_index=True)
-    # what we wrote is dated by the act it carried: history only shows when we wrote it
+    history = _history(client, asked, access)
+    is_ours = history["by"] == client.user_id()
+    by_us = _modified_by(extract, asked["record_id"], client.user_id())
+    ours = _own_writes(engine, run, access, by_us, history[is_ours])
+    times = pd.concat([history[~is_ours], ours, history[is_ours]], ignore_index=True)
+    # A colleague's tick is theirs, whoever edited the record since. What we wrote is dated by the
+    # act it carried: history only shows when we wrote it.
     times = times.drop_duplicates(["record_id", "field"], ignore_index=True)
     return _typed(frames.Times, times)
 
@@ -133,20 +125,39 @@ def read_at(run: Run) -> datetime:
     return run.extraction_started_at or run.started_at
 
 
+def _history(client: SalesforceClient, asked: pd.DataFrame, access: Access) -> pd.DataFrame:
+    """Read the newest change of each field, where that was to "opted out"."""
+    changes = [
+        client.read_history(
+            obj,
+            list(access.fields),
+            asked.loc[asked["object"] == obj.value, "record_id"].tolist(),
+            person_accounts=access.person_accounts,
+        )
+        for obj in SalesforceObject
+    ]
+    history = pd.concat(changes, ignore_index=True)
+    return history[history["is_opted_out"].astype(bool)]
+
+
 def _own_writes(
-    engine: Engine,
-    client: SalesforceClient,
-    extract: Extract,
-    run: Run,
-    record_ids: list[str],
-    fields: Iterable[str],
+    engine: Engine, run: Run, access: Access, by_us: list[str], history: pd.DataFrame
 ) -> pd.DataFrame:
-    """Find the values that we wrote last: the record was last modified by our own user."""
-    records = extract.records.set_index("record_id")["last_modified_by"]
-    modified_by = records.reindex(record_ids)
-    by_us = modified_by[modified_by == client.user_id()].index.tolist()
-    written = writes.own_writes(engine, run.org, by_us, fields)
-    return written.rename(columns={"act_at": "at"})[["record_id", "field", "at", "act_id"]]
+    """Date the boxes that we ticked last.
+
+    Those of records that we were the last to modify, and those of which history says so.
+    """
+    record_ids = [*by_us, *history["record_id"]]
+    found = writes.own_writes(engine, run.org, record_ids, access.fields)
+    said = pd.MultiIndex.from_frame(history[["record_id", "field"]])
+    is_said = pd.MultiIndex.from_frame(found[["record_id", "field"]]).isin(said)
+    return found[found["record_id"].isin(by_us) | is_said].rename(columns={"act_at": "at"})
+
+
+def _modified_by(extract: Extract, record_ids: pd.Series, user: str) -> list[str]:
+    """Return which of some records a user was the last to modify."""
+    modified_by = extract.records.set_index("record_id")["last_modified_by"].reindex(record_ids)
+    return [str(record_id) for record_id in modified_by[modified_by == user].index]
 
 
 def _without(resubscribes: pd.DataFrame, final: pd.DataFrame) -> pd.DataFrame:
