@@ -46,8 +46,9 @@ def of_left(sides: Sides) -> pd.DataFrame | None:
     )
     is_out = np.zeros(len(sides.people), bool)
     is_out[sides.acts.person] = True
-    cleared = sides.findings.is_cleared[sides.groups.of_person[person]]
-    writes = joins & ~first & ~is_out[person] & ~cleared
+    # what accepted evidence has answered does not reach the store, carried out already or not
+    is_answered = sides.findings.is_cleared | sides.findings.is_left
+    writes = joins & ~first & ~is_out[person] & ~is_answered[sides.groups.of_person[person]]
     record = rows_or_null(sides.records, left["row"].to_numpy(np.intp))
     since = left["base_since"].to_numpy(np.int64)
     cause = pd.Series(None, index=left.index, dtype="str")

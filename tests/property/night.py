@@ -239,7 +239,14 @@ def _clear_in_store(loading: Loading, unit: Unit) -> None:
         world.acts.append(clear)
     for row in unit.rows:
         if row["evidence_id"] is not None and row["record_id"] is not None:
-            link_to(world, row).evidence = row["evidence_id"]
+            _cover(link_to(world, row), row["evidence_id"], loading.now)
+
+
+def _cover(link: Link, evidence: int, now: datetime) -> None:
+    """Note that evidence answered a box; both sides said "opted out" until then."""
+    if not link.base:
+        link.base, link.base_since = True, now
+    link.evidence = evidence
 
 
 def _clear(loading: Loading, person: int, cause: str) -> Act:
@@ -316,12 +323,11 @@ def _close_link(loading: Loading, row: Row) -> None:
     if row["new_base"] is not None and _reads_back(world, row):
         link = link_to(world, row)
         if link.base is not row["new_base"]:
-            link.base_since = loading.read_at
+            link.base_since, link.evidence = loading.read_at, None
         link.base, link.state, link.is_visible = row["new_base"], "active", True
         if not link.base:
-            link.evidence, link.flips = None, 0
-    targets = (row["target_store"], row["target_salesforce"], row["new_base"])
-    if True in targets and (row["person_id"], row["record_id"], row["field"]) in world.links:
+            link.flips = 0
+    if row["target_salesforce"] and _reads_back(world, row | {"new_base": True}):
         link_to(world, row).evidence = None  # an opt-out that no evidence has answered
     _count_flip(world, row)
 

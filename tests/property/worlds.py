@@ -479,11 +479,11 @@ def _add_link(dice: Dice, world: World, person_id: int, record_id: str, name: st
         is_visible=not dice.chance(12),
         flips=dice.pick((0,) * 12 + (1, 2, 3, 4)),
     )
-    if link.base is not None:
-        link.base_since = moment(dice, world.setting.now)
     accepted = accepted_evidence(world, person_id)
     if accepted and link.base is not False and dice.chance(50):
-        link.evidence = dice.pick(accepted).id
+        link.evidence, link.base = dice.pick(accepted).id, True  # as `cover_links` does
+    if link.base is not None:
+        link.base_since = moment(dice, world.setting.now)
     world.links[person_id, record_id, name] = link
 
 

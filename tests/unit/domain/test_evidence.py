@@ -23,6 +23,7 @@ from tests.unit.domain.worlds import (
     accepted,
     ago,
     claim,
+    codes,
     converted,
     decide,
     deleted,
@@ -501,6 +502,13 @@ def test_an_older_consent_is_not_accepted_because_a_newer_one_answered_the_box()
     result = decide(*world, evidence(2, at=ago(hours=3)))
     assert verdicts(result) == {25: refused("EDITED_SINCE", seen(A))}
     assert writes(result) == {(A, EMAIL): IN}
+
+
+def test_what_joins_and_was_answered_stays_out_of_the_store_while_the_new_record_is_hidden():
+    world = person(1, B), link(1, A, OUT, evidence_id=15), accepted(1)
+    result = decide(*world)
+    assert writes(result) == {}
+    assert codes(result) == ["RELINKED", "NOT_VISIBLE"]
 
 
 def test_what_joins_is_covered_where_it_was_covered_before():
