@@ -154,11 +154,15 @@ def _leaders(links: Links, groups: Groups, is_cause: Bools, strength: Strength) 
 
 
 def _end_claims(links: Links, groups: Groups, result: Outcome, made: Plan) -> None:
-    """Under `changed_side` a group that nobody opts out ends what the store still holds."""
+    """Under `changed_side` a group that nobody opts out ends what the store still holds.
+
+    Not while something in it cannot be read: then the store says "opted out", and no base moves.
+    """
     unread = any_of(links.group, links.is_unread, groups.count)[links.group]
     lives = links.salesforce != Salesforce.DELETED
-    ends = links.is_opted_out & (links.store == 0) & ~result.is_opted_out & lives & ~unread
-    made.target_store[ends] = 0
+    claimed = links.is_opted_out & (links.store == 0) & ~result.is_opted_out & lives
+    made.target_store[claimed & ~unread] = 0
+    made.new_base[claimed & unread] = NULL
 
 
 def _clear(links: Links, made: Plan, cleared: Bools) -> None:
@@ -170,7 +174,9 @@ def _clear(links: Links, made: Plan, cleared: Bools) -> None:
     lives = links.salesforce[at] != Salesforce.DELETED
     made.target_store[at] = np.where(links.is_opted_out[at], 0, NULL)
     made.target_salesforce[at] = np.where(shown, 0, NULL)
-    made.new_base[at] = np.where(lives & (links.base[at] != Base.NOT_OPTED_OUT), 0, NULL)
+    # a box that is cleared counts with "opted out" until that is read back: see `cover_links`
+    moves = lives & ((links.base[at] != Base.NOT_OPTED_OUT) | shown)
+    made.new_base[at] = np.where(moves, 0, NULL)
     # what joins from another record is ended, too, before it reaches the store
     acts = made.changes[at] & (links.is_opted_out[at] | (links.store[at] == 1) | shown)
     made.code[at[acts]] = NUMBER[Code.RESUBSCRIBED]

@@ -238,7 +238,7 @@ def _clear_in_store(loading: Loading, unit: Unit) -> None:
         clear.id = next_act(world)
         world.acts.append(clear)
     for row in unit.rows:
-        if row["evidence_id"] is not None and row["record_id"] is not None:
+        if row["evidence_id"] is not None and row["target_salesforce"] is False:
             _cover(link_to(world, row), row["evidence_id"], loading.now)
 
 
@@ -351,7 +351,10 @@ def _count_flip(world: World, row: Row) -> None:
 
 
 def end_state(world: World) -> dict[object, object]:
-    """Everything that must be the same however the nights went: both sides, links, verdicts."""
+    """Everything that must be the same however the nights went: both sides, links, verdicts.
+
+    Which of two consents that are enough is named may differ.
+    """
     accepted = {a.caused_by for p in world.people for a in clears_of(world, p)}
     state: dict[object, object] = {("store", p): is_opted_out(world, p) for p in world.people} | {
         ("id", p.id): usable_id(p.salesforce_id) for p in world.people.values()
@@ -359,8 +362,8 @@ def end_state(world: World) -> dict[object, object]:
     state |= {("box", r.id): dict(r.flags) for r in world.records.values()}
     known = {key: link for key, link in world.links.items() if _may_count(world, link)}
     state |= {key: (link.base, link.state) for key, link in known.items()}
-    evidence = [a for a in world.acts if a.is_evidence]
-    return state | {("accepted", a.id): f"act:{a.id}" in accepted for a in evidence}
+    heard = {a.person for a in world.acts if a.is_evidence and f"act:{a.id}" in accepted}
+    return state | {("accepted", person): person in heard for person in world.people}
 
 
 def _may_count(world: World, link: Link) -> bool:

@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.domain.worlds import (
+    BOTH_FIELDS,
     CHANGED,
     CONSENTED,
     EMAIL,
     IN,
     NEW,
     OUT,
+    SALES,
     A,
     B,
     ago,
@@ -52,6 +54,13 @@ def test_a_claim_counts_as_not_opted_out(base, salesforce, row):
     assert verdicts(result) == {}
     if IN in row:
         assert result.decisions["cause"].item() == "act:15"
+
+
+def test_a_claim_waits_while_a_field_of_the_group_cannot_be_read():
+    world = person(1), record(A, None, IN), claim(1), unsubscribe(1)
+    readable = {EMAIL: (), SALES: ["Contact"]}
+    result = decide(*world, fields=BOTH_FIELDS, readable=readable, rule=CHANGED)
+    assert result.decisions.empty
 
 
 @pytest.mark.parametrize("origin", ["Clicked Link", "One-Click", "Complaint"])

@@ -76,7 +76,7 @@ def test_a_consent_that_is_newer_than_every_opt_out_clears_both_sides(rule):
     [
         (OUT, IN, OUT, (IN, None, IN)),
         (IN, OUT, OUT, (None, IN, IN)),
-        (IN, OUT, IN, (None, IN, None)),
+        (IN, OUT, IN, (None, IN, IN)),
         (IN, IN, OUT, (None, None, IN)),
         (IN, IN, IN, None),
     ],
