@@ -10,7 +10,7 @@ and no environment: all that is made here carries the number of its process.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
@@ -19,10 +19,10 @@ import psutil
 import psycopg2
 import pytest
 from psycopg2 import sql
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, make_url, text
 
 from include.migrations.upgrade import upgrade
-from include.store.database import connect, libpq_uri
+from include.store.database import connect, libpq_uri, transaction
 from local import postgres
 
 FOLDER = "opt-out-sync-tests"
@@ -32,6 +32,8 @@ ENOUGH_BYTES = 4 * 1024**3
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = f"opt_out_template_{os.getpid()}"
 NUMBERS = count(1)
+
+Login = Callable[..., Engine]
 
 # Importing Airflow writes its configuration: not into the home of whoever runs the tests, and not
 # where another worker is reading it.
@@ -96,6 +98,25 @@ def engine(server_url: str, database_url: str) -> Iterator[Engine]:
         engine = connect(url)
         yield engine
         engine.dispose()
+
+
+@pytest.fixture
+def login(engine: Engine) -> Iterator[Login]:
+    """Makes a login that is a member of one role, or of none, and owns nothing."""
+    opened: list[tuple[str, Engine]] = []
+
+    def log_in(role: str = "") -> Engine:
+        name, member = f"opt_out_test_{role[-6:]}_{os.getpid()}", f"IN ROLE {role}" if role else ""
+        with transaction(engine) as conn:
+            conn.execute(text(f"CREATE ROLE {name} LOGIN PASSWORD 'x' {member}"))
+        opened.append((name, connect(engine.url.set(username=name, password="x"))))
+        return opened[-1][1]
+
+    yield log_in
+    for name, member in opened:
+        member.dispose()
+        with transaction(engine) as conn:
+            conn.execute(text(f"DROP OWNED BY {name}; DROP ROLE {name}"))
 
 
 @pytest.fixture
