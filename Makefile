@@ -2,6 +2,7 @@
 
 PYTHON ?=
 ONCE ?=
+WORKERS ?= auto
 AIRFLOW_PORT ?= 8080
 EMULATOR_HTTP_PORT ?= 18080
 EMULATOR_TLS_PORT ?= 18443
@@ -34,7 +35,7 @@ demo-reset: setup ## Throw the demo's data away and start it again
 	@$(DEMO) run --reset $(ONCE_OPTION)
 
 test: setup-dev ## Run the tests (TESTS=tests/local chooses some)
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench: setup-dev ## Measure: program against the way one writes first (minutes)
 	@$(BIN)/python -m benchmarks.merge

@@ -197,9 +197,9 @@ WHERE w.org_id = :org_id AND NOT w.target AND w.attempted_at > :since
 ACTS_OF_RUN = """
 SELECT DISTINCT w.act_id, w.person_id
 FROM opt_out_sync.write_attempt AS w
-JOIN engagement.unsubscribe AS u ON u.id = w.act_id AND u.person_id = w.person_id
-WHERE w.sync_run_id = :run_id AND w.side = 'store' AND w.target AND w.act_id IS NOT NULL
-  AND u.kind = 'unsubscribe' AND u.origin = 'Salesforce Sync'
-  AND u.idempotency_key LIKE 'opt-out-sync/' || :run_id || '/%'
+JOIN engagement.sync_act AS act ON act.act_id = w.act_id AND act.person_id = w.person_id
+WHERE w.sync_run_id = :run_id AND w.side = 'store' AND w.target
+  AND act.kind = 'unsubscribe'
+  AND act.idempotency_key LIKE 'opt-out-sync/' || :run_id || '/%'
 ORDER BY w.act_id
 """

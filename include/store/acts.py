@@ -1,6 +1,6 @@
 """Acts that the sync adds to the store; and what it changes there: a person's Salesforce Id.
 
-Everything goes through `record_act(...)`, `record_consent(...)`, `relink_person(...)` and
+Everything goes through `record_sync_act(...)`, `record_consent(...)`, `relink_person(...)` and
 `lock_people(...)`, which run with their owner's rights. Acts are only ever added.
 """
 
@@ -86,20 +86,22 @@ def record_clears(
     conn: Connection,
     rows: pd.DataFrame,
     *,
-    read_at: datetime,
+    known: Iterable[int],
     scopes: Sequence[str] = ("team",),
     with_bounces: bool = False,
 ) -> pd.DataFrame:
     """End opt-outs, unless somebody opted out since the plan was made.
 
-    Nobody can add an act for these people until the transaction ends.
+    Nobody can add an act for these people until the transaction ends. A clear that carries evidence
+    ends whatever that is newer than; any other ends what the plan knew, and nothing else.
 
     Args:
         conn: in a transaction; the acts are part of it.
         rows: one row per person: `person_id` int, `caused_by` str (`act:<id>` of the resubscribe
             that it carries, or `salesforce:<record>:<field>` of a box that was cleared there),
             `occurred_at` timestamp, UTC (of that resubscribe), `idempotency_key` str.
-        read_at: when the reading that the plan was made from began (aware).
+        known: ids of the unsubscribes of these people that the plan was made from. What another
+            transaction added meanwhile is not among them, whenever that began.
         scopes: which opt-outs count.
         with_bounces: whether bounces do.
 
@@ -117,7 +119,11 @@ def record_clears(
     conn.execute(text("SELECT engagement.lock_people(:ids)"), {"ids": ids})
     # A second statement on purpose: it must see what was committed while the locks were waited for.
     with staged(conn, "asked_clear", rows, ASKED_CLEAR):
-        values = {"read_at": read_at, "scopes": list(scopes), "with_bounces": with_bounces}
+        values = {
+            "known": [int(each) for each in known],
+            "scopes": list(scopes),
+            "with_bounces": with_bounces,
+        }
         return fetch_frame(conn.execute(sql_file(HERE, "record_clears"), values), CLEARED)
 
 

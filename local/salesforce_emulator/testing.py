@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -34,6 +35,8 @@ _PROJECT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60.0
 _SEEDED_PER_SECOND = 2_000  # on a slow and busy machine; twenty times as many on a good one
 _STOP_SECONDS = 15.0
+_PORTS = range(15_000, 32_000)
+_LOTS = random.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +121,18 @@ def stop_emulator(emulator: RunningEmulator) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on at the moment."""
+    """Return ports nobody listens on at the moment.
+
+    They lie below those that systems give to outgoing connections, and are drawn by lot: whoever
+    starts something at the same time, and calls whomever, hardly ever gets the same.
+    """
     with contextlib.ExitStack() as listeners:
-        ports = []
-        for _ in range(count):
+        ports: list[int] = []
+        while len(ports) < count:
             listener = listeners.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            listener.bind(("127.0.0.1", 0))
-            ports.append(int(listener.getsockname()[1]))
+            with contextlib.suppress(OSError):  # somebody listens there
+                listener.bind(("127.0.0.1", _LOTS.choice(_PORTS)))
+                ports.append(int(listener.getsockname()[1]))
         return ports
 
 

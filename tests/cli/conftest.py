@@ -1,6 +1,7 @@
 """The command line of one database, and what it said."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import pytest
@@ -23,18 +24,25 @@ class Answer(NamedTuple):
 
 
 Say = Callable[..., Answer]
+SayAs = Callable[[Engine], Say]
 
 
 @pytest.fixture
-def say(engine: Engine, capsys: pytest.CaptureFixture[str]) -> Say:
-    """Run a command on this test's database; no command ever shows an address."""
-    url = engine.url.render_as_string(hide_password=False)
+def say_as(capsys: pytest.CaptureFixture[str]) -> SayAs:
+    """Run a command as whoever an engine logs in as; no command ever shows an address."""
 
-    def run(*arguments: object) -> Answer:
+    def run(engine: Engine, *arguments: object) -> Answer:
+        url = engine.url.render_as_string(hide_password=False)
         capsys.readouterr()
         status = cli.main(["--database-url", url, *map(str, arguments)])
         answer = Answer(status, *capsys.readouterr())
         assert not any(address in answer.out + answer.err for address in ADDRESSES)
         return answer
 
-    return run
+    return lambda engine: partial(run, engine)
+
+
+@pytest.fixture
+def say(engine: Engine, say_as: SayAs) -> Say:
+    """Run a command on this test's database."""
+    return say_as(engine)

@@ -42,6 +42,17 @@ def test_a_corrected_mistake_is_cleared_on_both_sides(say, world, mistake):
     assert [world.agreed(*pair) for pair in pairs] == [False] * 5
 
 
+def test_an_admin_who_owns_nothing_may_correct_a_run(say_as, login, world, mistake):
+    run, pairs = mistake
+    say = say_as(login("opt_out_admin"))
+    planned, done = say("correct-run", run, *WHY), say("correct-run", run, *WHY, "--yes")
+    assert planned.err + done.err == ""
+    assert "With --yes: 5 consents" in planned.out
+    assert "Recorded 5 consents." in done.out
+    world.night()
+    assert [world.agreed(*pair) for pair in pairs] == [False] * 5
+
+
 def test_correcting_twice_records_nothing_new(say, world, mistake):
     run, _ = mistake
     say("correct-run", run, *WHY, "--yes")

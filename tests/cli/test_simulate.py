@@ -48,6 +48,14 @@ def test_another_rule_is_told_beside_the_one_that_decided(simulate, cleared):
     assert answer.out.endswith(f"1 person would be decided otherwise: {person}\n")
 
 
+def test_an_admin_who_owns_nothing_may_simulate(say_as, login, world, cleared, monkeypatch):
+    monkeypatch.setenv("OPT_OUT_SYNC_STAGING", world.staging.as_uri())
+    run, person, _ = cleared
+    answer = say_as(login("opt_out_admin"))("simulate", run, "--rule", "changed_side")
+    assert answer.err == ""
+    assert answer.out.endswith(f"1 person would be decided otherwise: {person}\n")
+
+
 def test_every_difference_goes_to_a_file(simulate, cleared, tmp_path):
     run, person, _ = cleared
     path = tmp_path / "differences.csv"

@@ -20,8 +20,7 @@ STATES_OF = "SELECT * FROM engagement.states_of(:ids, :scopes, :bounces) ORDER B
 SYNC = "Salesforce Sync"
 BY_THE_PERSON = ("Clicked Link", "One-Click", "Complaint")
 RECORD = f"""
-SELECT engagement.record_act(:person_id, :kind, 'team', 'Salesforce Sync', NULL, NULL, NULL, NULL,
-                             '{BOX}', :now, 'the key')
+SELECT engagement.record_sync_act(:person_id, :kind, '{BOX}', :now, 'the key')
 """
 
 
@@ -35,6 +34,7 @@ class Act:
     recorded_at: datetime
     cause: int  # which of the acts before it, or a box in Salesforce if there is none
     is_proven: bool  # a resubscribe with reason, actor and reference
+    knows: int  # a clear by the sync: how many of the acts before it were known
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Told:
     person_id: int
     act: Act
     caused_by: str | None
+    ends: list[int] | None
 
     @property
     def own_at(self) -> datetime:
@@ -62,6 +63,7 @@ acts = st.builds(
     times,
     st.integers(-1, 5),
     st.booleans(),
+    st.integers(0, 12),
 )
 
 
@@ -79,16 +81,17 @@ def ends(clear: Told, told: Told, known: dict[str, Told]) -> bool:
     origin = told.act.origin
     if origin == SYNC:
         return told.act.occurred_at <= clear.act.recorded_at
-    if (clear.caused_by or "").startswith("salesforce:"):
-        return told.id < clear.id and origin not in BY_THE_PERSON
-    given = known[clear.caused_by or ""]
-    if given.act.kind != "resubscribe" or given.act.origin == SYNC:
+    given = known.get(clear.caused_by or "")
+    if given is None or not is_evidence_of(told.person_id, given):
+        return told.id in (clear.ends or []) and origin not in BY_THE_PERSON
+    if origin == "Complaint" and given.act.origin not in ("Clicked Link", "One-Click"):
         return False
-    if given.person_id != told.person_id or (told.own_at, told.id) >= (given.own_at, given.id):
-        return False
-    if origin == "Complaint":
-        return given.act.is_proven and given.act.origin in ("Clicked Link", "One-Click")
-    return given.act.is_proven or origin not in BY_THE_PERSON
+    return (told.own_at, told.id) < (given.own_at, given.id)
+
+
+def is_evidence_of(person_id: int, given: Told) -> bool:
+    is_own = given.act.kind == "resubscribe" and given.act.origin != SYNC
+    return is_own and given.act.is_proven and given.person_id == person_id
 
 
 def expected(person: int, story: list[Told], scopes: list[str], bounces: bool) -> tuple:
@@ -134,14 +137,19 @@ def tell(conn: Connection, history: list[Act]) -> tuple[list[int], list[Told]]:
     people = add_people(conn, 3)
     story: list[Told] = []
     for act in history:
-        columns = vars(act) | {"caused_by": cause_of(act, story)}
+        columns = vars(act) | {"caused_by": cause_of(act, story), "ends": known_to(act, story)}
         person_id, is_proven = people[columns.pop("person")], columns.pop("is_proven")
-        columns.pop("cause")
+        del columns["cause"], columns["knows"]
         if is_proven:
             columns |= {"reason": "why", "actor": "Ada", "evidence_ref": "CASE-1"}
-        told = Told(add_act(conn, person_id, **columns), person_id, act, columns["caused_by"])
-        story.append(told)
+        act_id = add_act(conn, person_id, **columns)
+        story.append(Told(act_id, person_id, act, columns["caused_by"], columns["ends"]))
     return people, story
+
+
+def known_to(act: Act, story: list[Told]) -> list[int] | None:
+    is_clear = act.origin == SYNC and act.kind == "resubscribe"
+    return [told.id for told in story[: act.knows]] if is_clear else None
 
 
 def cause_of(act: Act, story: list[Told]) -> str | None:

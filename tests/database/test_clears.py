@@ -113,9 +113,19 @@ def test_what_ends_with_the_persons_own_resubscribe(engine: Engine, case: Case, 
         evidence = add_resubscribe(
             conn, person, origin=case.by, **happened(1), **(case.proof or {})
         )
-        add_clear(conn, person, evidence, **happened(2))
+        ends = [act] if case.proof else None
+        add_clear(conn, person, evidence, ends=ends, **happened(2))
         act = act or add_act(conn, person, **columns)
         assert standing(conn) == ([] if case.is_ended else [act])
+
+
+def test_a_resubscribe_that_is_no_evidence_ends_only_what_its_clear_knew(engine: Engine) -> None:
+    with engine.connect() as conn:
+        (person,) = add_people(conn, 1)
+        known, unknown = (add_act(conn, person, origin="Import", **happened(0)) for _ in "12")
+        plain = add_resubscribe(conn, person, **happened(1), **UNPROVEN)
+        add_clear(conn, person, plain, ends=[known], **happened(2))
+        assert standing(conn) == [unknown]
 
 
 @pytest.mark.parametrize("missing", ["reason", "actor", "evidence_ref"])
@@ -176,20 +186,29 @@ def test_a_cleared_box_ends_nothing_that_the_person_did(engine: Engine, origin: 
     with engine.connect() as conn:
         (person,) = add_people(conn, 1)
         act = add_act(conn, person, origin=origin, **happened(0))
-        add_clear(conn, person, BOX, **happened(2))
+        add_clear(conn, person, BOX, ends=[act], **happened(2))
         assert standing(conn) == [act]
 
 
 @pytest.mark.parametrize("origin", BY_OTHERS)
-def test_a_cleared_box_ends_what_others_recorded_before_the_clear(
+def test_a_cleared_box_ends_what_the_plan_knew_and_nothing_else(
     engine: Engine, origin: str
 ) -> None:
     with engine.connect() as conn:
         (person,) = add_people(conn, 1)
-        add_act(conn, person, origin=origin, **happened(0))
-        add_clear(conn, person, BOX, **happened(2))
+        known, unknown = (add_act(conn, person, origin=origin, **happened(0)) for _ in "12")
+        add_clear(conn, person, BOX, ends=[known], **happened(2))
         imported = add_act(conn, person, origin=origin, **happened(0))
-        assert standing(conn) == [imported]
+        assert standing(conn) == [unknown, imported]
+
+
+def test_only_a_clear_names_what_it_ends(engine: Engine) -> None:
+    for columns in ({}, {"kind": "resubscribe"}, {"origin": SYNC, "caused_by": BOX}):
+        with (
+            pytest.raises(StoreRefusedError, match="unsubscribe_only_a_clear_ends"),
+            transaction(engine) as conn,
+        ):
+            add_act(conn, add_people(conn, 1)[0], ends=[1], **columns)
 
 
 @pytest.mark.parametrize("cause", ["own", "somebody else's", "box"])
@@ -241,10 +260,14 @@ def wanted(person_id: int, cause: int | str, **columns: Any) -> dict[str, Any]:
 
 
 def clear(
-    conn: Connection, *rows: dict[str, Any], read_at: datetime = NOW, **choices: Any
+    conn: Connection, *rows: dict[str, Any], known: list[int] | None = None, **choices: Any
 ) -> dict[int, tuple[int | None, bool]]:
-    """Record clears; returns act and whether it was superseded, by person."""
-    done = acts.record_clears(conn, pd.DataFrame(rows), read_at=read_at, **choices)
+    """Record clears; returns act and whether it was superseded, by person.
+
+    The plan knew what stands, unless said otherwise.
+    """
+    known = standing(conn) if known is None else known
+    done = acts.record_clears(conn, pd.DataFrame(rows), known=known, **choices)
     return {
         row.person_id: (None if pd.isna(row.act_id) else int(row.act_id), bool(row.is_superseded))
         for row in done.itertuples()
@@ -293,7 +316,7 @@ def test_nothing_is_cleared_for_a_person_who_is_gone(engine: Engine) -> None:
 def test_nobody_asked_for_is_nobody_cleared(engine: Engine) -> None:
     with transaction(engine) as conn:
         none = pd.DataFrame([wanted(1, BOX)]).iloc[:0]
-        assert acts.record_clears(conn, none, read_at=NOW).empty
+        assert acts.record_clears(conn, none, known=[]).empty
 
 
 def test_asking_twice_for_one_person_is_a_mistake(engine: Engine) -> None:
@@ -301,36 +324,62 @@ def test_asking_twice_for_one_person_is_a_mistake(engine: Engine) -> None:
         clear(conn, wanted(1, BOX), wanted(1, BOX))
 
 
-def derived(conn: Connection, person: int, recorded: float) -> int:
-    columns = {"occurred_at": hour(-5), "recorded_at": hour(recorded)}
-    return add_act(conn, person, origin=SYNC, caused_by=BOX, **columns)
+def derived(conn: Connection, person: int) -> int:
+    return add_act(conn, person, origin=SYNC, caused_by=BOX, **happened(-5))
+
+
+def otherwise(conn: Connection, person: int, origin: str, hours: float) -> int:
+    return add_act(conn, person, origin=origin, **happened(hours))
 
 
 SUPERSEDED: dict[str, Callable[[Connection, int], object]] = {
-    "newer than the evidence": lambda conn, p: add_act(conn, p, origin="Manual", **happened(-0.5)),
-    "of the same time, and a newer id": lambda conn, p: add_act(
-        conn, p, origin="Manual", **happened(-1)
-    ),
-    "a complaint": lambda conn, p: add_act(conn, p, origin="Complaint", **happened(-9)),
-    "seen in Salesforce after this reading began": lambda conn, p: derived(conn, p, 0.1),
+    "newer than the evidence": lambda conn, p: otherwise(conn, p, "Manual", -0.5),
+    "of the same time, and a newer id": lambda conn, p: otherwise(conn, p, "Manual", -1),
+    "a complaint": lambda conn, p: otherwise(conn, p, "Complaint", -9),
 }
 
 
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "unknown"])
 @pytest.mark.parametrize("happens", SUPERSEDED.values(), ids=SUPERSEDED)
 def test_a_clear_by_evidence_gives_way_to_an_opt_out(
-    engine: Engine, happens: Callable[[Connection, int], object]
+    engine: Engine, happens: Callable[[Connection, int], object], is_known: bool
 ) -> None:
     with transaction(engine) as conn:
         one, other = add_people(conn, 2)
         rows = [wanted(p, add_resubscribe(conn, p, **happened(-1))) for p in (one, other)]
         for person in (one, other):
             add_act(conn, person, **happened(-5))
-            derived(conn, person, 0)
+            derived(conn, person)
+        known = standing(conn)
         happens(conn, one)
-        done = clear(conn, *rows)
+        done = clear(conn, *rows, known=None if is_known else known)
         assert done[one] == (None, True)
         assert done[other][1] is False
         assert opted_out(conn) == [one]
+
+
+def test_a_clear_by_evidence_ends_what_is_older_though_the_plan_did_not_know_it(
+    engine: Engine,
+) -> None:
+    with transaction(engine) as conn:
+        (person,) = add_people(conn, 1)
+        act = wanted(person, add_resubscribe(conn, person, **happened(-1)))
+        otherwise(conn, person, "Import", -5)
+        assert clear(conn, act, known=[])[person][1] is False
+        assert standing(conn) == []
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "unknown"])
+def test_any_clear_gives_way_to_an_opt_out_of_the_sync_that_the_plan_did_not_know(
+    engine: Engine, is_known: bool
+) -> None:
+    with transaction(engine) as conn:
+        one, other = add_people(conn, 2)
+        derived_acts = [derived(conn, person) for person in (one, other)]
+        evidence = add_resubscribe(conn, one, **happened(-1))
+        known = derived_acts if is_known else []
+        done = clear(conn, wanted(one, evidence), wanted(other, BOX), known=known)
+        assert [is_superseded for _, is_superseded in done.values()] == [not is_known] * 2
 
 
 @pytest.mark.parametrize("origin", BY_THE_PERSON)
@@ -341,15 +390,32 @@ def test_a_cleared_box_gives_way_to_what_the_person_did(engine: Engine, origin: 
         assert clear(conn, wanted(person, BOX)) == {person: (None, True)}
 
 
-@pytest.mark.parametrize(("recorded", "is_superseded"), [(-5, False), (0, False), (0.1, True)])
-def test_a_cleared_box_gives_way_to_what_the_plan_could_not_know(
-    engine: Engine, recorded: float, is_superseded: bool
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("carries", ["box", "resubscribe"])
+def test_a_change_gives_way_to_what_the_plan_did_not_know(
+    engine: Engine, carries: str, is_known: bool
 ) -> None:
     with transaction(engine) as conn:
         (person,) = add_people(conn, 1)
-        columns = {"occurred_at": hour(-5), "recorded_at": hour(recorded)}
-        add_act(conn, person, origin="Manual", **columns)
-        assert clear(conn, wanted(person, BOX))[person][1] is is_superseded
+        act = otherwise(conn, person, "Manual", -5)
+        plain = add_resubscribe(conn, person, **happened(-1), **UNPROVEN)
+        row = wanted(person, BOX if carries == "box" else plain)
+        assert clear(conn, row, known=[act] if is_known else [])[person][1] is not is_known
+        assert standing(conn) == ([] if is_known else [act])
+
+
+def test_a_change_names_what_it_ends_and_evidence_does_not(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        one, other = add_people(conn, 2)
+        known = [otherwise(conn, one, "Manual", -5), derived(conn, one)]
+        otherwise(conn, other, "Manual", -5)
+        evidence = add_resubscribe(conn, other, **happened(-1))
+        clear(conn, wanted(one, BOX), wanted(other, evidence))
+        query = "SELECT person_id, ends FROM engagement.clear ORDER BY person_id"
+        assert [tuple(row) for row in conn.execute(text(query))] == [
+            (one, known[:1]),
+            (other, None),
+        ]
 
 
 def test_what_does_not_count_stops_no_clear(engine: Engine) -> None:
@@ -367,7 +433,7 @@ def test_evidence_of_somebody_else_clears_who_never_opted_out(engine: Engine) ->
     with transaction(engine) as conn:
         one, two, giver = add_people(conn, 3)
         evidence = add_resubscribe(conn, giver, **happened(-1))
-        derived(conn, one, -3)
+        derived(conn, one)
         add_act(conn, two, origin="Manual", **happened(-5))
         done = clear(conn, wanted(one, evidence), wanted(two, evidence))
         assert [is_superseded for _, is_superseded in done.values()] == [False, True]
@@ -377,7 +443,7 @@ def test_evidence_of_somebody_else_clears_who_never_opted_out(engine: Engine) ->
 def test_a_clear_whose_evidence_was_erased_is_superseded(engine: Engine) -> None:
     with transaction(engine) as conn:
         one, giver = add_people(conn, 2)
-        derived(conn, one, -3)
+        derived(conn, one)
         evidence = add_resubscribe(conn, giver, **happened(-1))
         conn.execute(text("DELETE FROM engagement.person WHERE id = :id"), {"id": giver})
         assert clear(conn, wanted(one, evidence)) == {one: (None, True)}
@@ -462,6 +528,67 @@ def test_an_opt_out_waits_for_a_clear_in_progress_and_stands_after_it(
         assert opted_out(conn) == [person]
 
 
+IMPORT = """
+INSERT INTO engagement.unsubscribe (person_id, kind, scope, origin, occurred_at, idempotency_key)
+VALUES (:person, 'unsubscribe', 'team', 'Import', :at, 'the import') RETURNING id
+"""
+
+
+def test_an_import_that_began_before_the_reading_and_ends_after_it_stands(engine: Engine) -> None:
+    """Its acts are dated before the reading, which could not see them."""
+    with transaction(engine) as conn:
+        (person,) = add_people(conn, 1)
+        otherwise(conn, person, "Manual", -5)
+    with engine.connect() as importing, transaction(engine) as conn:
+        importing.execute(text("SELECT now()"))  # what it adds is recorded at this moment
+        known = standing(conn)
+        imported = importing.execute(text(IMPORT), {"person": person, "at": hour(-9)}).scalar_one()
+        importing.commit()
+        assert clear(conn, wanted(person, BOX), known=known) == {person: (None, True)}
+        assert imported in standing(conn)
+
+
+def test_a_clear_waits_for_an_import_in_progress_and_gives_way_to_it(engine: Engine) -> None:
+    done: dict[int, tuple[int | None, bool]] = {}
+    with transaction(engine) as conn:
+        (person,) = add_people(conn, 1)
+        known = [otherwise(conn, person, "Manual", -5)]
+
+    def clear_it() -> None:
+        with transaction(engine) as conn:
+            done.update(clear(conn, wanted(person, BOX), known=known))
+
+    with engine.connect() as importing:
+        importing.execute(text(IMPORT), {"person": person, "at": hour(-9)})
+        with beside(clear_it, engine):
+            importing.commit()
+        assert done == {person: (None, True)}
+
+
+def test_an_import_that_waits_for_a_clear_stands_though_its_number_is_older(
+    engine: Engine,
+) -> None:
+    """A row has its number before it waits for the lock of its person."""
+    with transaction(engine) as conn:
+        (person,) = add_people(conn, 1)
+        otherwise(conn, person, "Manual", -5)
+    imported: list[int] = []
+
+    def import_it() -> None:
+        with transaction(engine) as conn:
+            row = conn.execute(text(IMPORT), {"person": person, "at": hour(-9)})
+            imported.append(row.scalar_one())
+
+    with engine.connect() as conn:
+        conn.execute(text("SELECT engagement.lock_people(ARRAY[:p])"), {"p": person})
+        with beside(import_it, engine):
+            act_id, is_superseded = clear(conn, wanted(person, BOX))[person]
+            conn.commit()
+        assert not is_superseded
+        assert imported[0] < (act_id or 0)
+        assert standing(conn) == imported
+
+
 def test_people_are_locked_in_the_order_of_their_ids(engine: Engine) -> None:
     with transaction(engine) as conn:
         one, two = add_people(conn, 2)
@@ -542,7 +669,7 @@ def test_one_key_names_one_consent(engine: Engine) -> None:
 def test_acts_tell_whether_they_stand_and_are_alone(engine: Engine) -> None:
     with transaction(engine) as conn:
         alone, ended, clicked = add_people(conn, 3)
-        ids = [derived(conn, person, 0) for person in (alone, ended, clicked)]
+        ids = [derived(conn, person) for person in (alone, ended, clicked)]
         add_clear(conn, ended, BOX, **happened(1))
         add_act(conn, clicked, scope="sender", **happened(0))
         found = acts.acts_of(conn, [*ids, -1]).set_index("person_id")

@@ -1,8 +1,6 @@
 """Who may judge, hold, confirm and release; what analysts read of it; the way back."""
 
 import json
-import os
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -11,8 +9,9 @@ from sqlalchemy import Connection, Engine, text
 from include.audit import decisions, held, judgements, links, orgs, runs, settings, writes
 from include.audit.settings import FieldMode, Settings
 from include.migrations.upgrade import downgrade, upgrade
-from include.store.database import connect, transaction
+from include.store.database import transaction
 from include.store.errors import StoreRefusedError
+from tests.conftest import Login
 from tests.database import world
 from tests.database.test_held import clears
 from tests.database.test_judgements import ACCEPTED, EVIDENCE, RESUBSCRIBE, judged
@@ -20,26 +19,6 @@ from tests.database.test_links import link_frame
 from tests.database.world import CANARY, FIELD, NOW, ORG, add_act, add_people, open_run
 
 SECOND = timedelta(seconds=1)
-Login = Callable[[str], Engine]
-
-
-@pytest.fixture
-def login(engine: Engine) -> Iterator[Login]:
-    """Makes a login that is a member of one role and owns nothing."""
-    opened: list[tuple[str, Engine]] = []
-
-    def log_in(role: str) -> Engine:
-        name = f"opt_out_test_{role[-6:]}_{os.getpid()}"
-        with transaction(engine) as conn:
-            conn.execute(text(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE {role}"))
-        opened.append((name, connect(engine.url.set(username=name, password="x"))))
-        return opened[-1][1]
-
-    yield log_in
-    for name, member in opened:
-        member.dispose()
-        with transaction(engine) as conn:
-            conn.execute(text(f"DROP ROLE {name}"))
 
 
 def test_the_role_of_the_sync_judges_holds_covers_and_counts(login: Login) -> None:

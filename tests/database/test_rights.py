@@ -1,7 +1,5 @@
-"""What the two roles can do, each with the functions that its people run."""
+"""What the sync, an admin and an application can do, with the functions that each of them runs."""
 
-import os
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pandas as pd
@@ -10,10 +8,11 @@ from sqlalchemy import Engine, text
 
 from include.cli.program import main
 from include.store import acts, people
-from include.store.database import connect, transaction
+from include.store.database import transaction
 from include.store.errors import StoreRefusedError
 from include.sync import evidence
 from include.sync.evidence import Consent
+from tests.conftest import Login
 from tests.database.world import (
     BOX,
     NOW,
@@ -27,26 +26,6 @@ from tests.database.world import (
 )
 
 HOUR = timedelta(hours=1)
-Login = Callable[[str], Engine]
-
-
-@pytest.fixture
-def login(engine: Engine) -> Iterator[Login]:
-    """Makes a login that is a member of one role and owns nothing."""
-    opened: list[tuple[str, Engine]] = []
-
-    def log_in(role: str) -> Engine:
-        name = f"opt_out_rights_{role[-6:]}_{os.getpid()}"
-        with transaction(engine) as conn:
-            conn.execute(text(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE {role}"))
-        opened.append((name, connect(engine.url.set(username=name, password="x"))))
-        return opened[-1][1]
-
-    yield log_in
-    for name, member in opened:
-        member.dispose()
-        with transaction(engine) as conn:
-            conn.execute(text(f"DROP ROLE {name}"))
 
 
 def clear(person_id: int, cause: str) -> pd.DataFrame:
@@ -69,7 +48,7 @@ def test_the_role_of_the_sync_ends_opt_outs_and_follows_records(
     persons, opt_outs, resubscribes = people.read_groups(writer, [one, two])
     assert [len(persons), len(opt_outs), len(resubscribes)] == [2, 2, 1]
     with transaction(writer) as conn:
-        done = acts.record_clears(conn, clear(one, f"act:{consent}"), read_at=NOW)
+        done = acts.record_clears(conn, clear(one, f"act:{consent}"), known=standing(conn))
         assert done["act_id"].notna().all()
         assert standing(conn) == [manual]
         assert acts.acts_of(conn, [manual])["is_standing"].tolist() == [True]
@@ -197,3 +176,83 @@ def test_what_is_no_evidence_is_refused_by_the_database_too(
         transaction(login("opt_out_admin")) as conn,
     ):
         conn.execute(text(call), values)
+
+
+# The application
+
+
+@pytest.fixture
+def application(engine: Engine, login: Login) -> Engine:
+    """A login with the rights that the README gives to an application, and no other."""
+    member = login()
+    with transaction(engine) as conn:
+        user = member.url.username
+        conn.execute(text(f"GRANT USAGE ON SCHEMA engagement TO {user}"))
+        conn.execute(text(f"GRANT EXECUTE ON FUNCTION engagement.record_act TO {user}"))
+        add_people(conn, 2)
+    return member
+
+
+def sync_act(person: int = 1, key: str = "k") -> str:
+    return f"SELECT engagement.record_sync_act({person}, 'unsubscribe', '{BOX}', now(), '{key}')"
+
+
+def test_an_application_records_acts(application: Engine) -> None:
+    with transaction(application) as conn:
+        act = conn.execute(text(recorded("unsubscribe", "Manual", None))).scalar_one()
+        assert conn.execute(text(recorded("unsubscribe", "Manual", None))).scalar_one() == act
+
+
+@pytest.mark.parametrize("kind", ["unsubscribe", "resubscribe"])
+def test_nobody_records_an_act_in_the_name_of_the_sync(
+    engine: Engine, application: Engine, kind: str
+) -> None:
+    for whoever in (application, engine):
+        with (
+            pytest.raises(StoreRefusedError, match="only the sync itself adds acts of the origin"),
+            transaction(whoever) as conn,
+        ):
+            conn.execute(text(recorded(kind, "Salesforce Sync", BOX)))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sync_act(),
+        "SELECT engagement.add_act(1, 'unsubscribe', 'team', 'Salesforce Sync', null, null, null, "
+        f"null, '{BOX}', now(), 'k', null)",
+    ],
+)
+@pytest.mark.parametrize("role", ["opt_out_admin", "application"])
+def test_what_adds_the_acts_of_the_sync_is_the_syncs_alone(
+    request: pytest.FixtureRequest, login: Login, role: str, statement: str
+) -> None:
+    whoever = login(role) if role != "application" else request.getfixturevalue("application")
+    with pytest.raises(StoreRefusedError, match="42501"), transaction(whoever) as conn:
+        conn.execute(text(statement))
+
+
+def test_the_role_of_the_sync_adds_acts_in_its_own_name_alone(engine: Engine, login: Login) -> None:
+    with transaction(engine) as conn:
+        add_people(conn, 1)
+    writer = login("opt_out_sync_writer")
+    with transaction(writer) as conn:
+        act = conn.execute(text(sync_act())).scalar_one()
+        query = "SELECT act_id, kind, caused_by FROM engagement.sync_act"
+        assert conn.execute(text(query)).one() == (act, "unsubscribe", BOX)
+    with pytest.raises(StoreRefusedError, match="42501"), transaction(writer) as conn:
+        conn.execute(text(recorded("unsubscribe", "Manual", None)))
+
+
+def test_a_key_of_an_application_is_no_act_of_the_sync(engine: Engine, application: Engine) -> None:
+    with transaction(application) as conn:
+        conn.execute(text(recorded("unsubscribe", "Manual", None)))
+    with pytest.raises(StoreRefusedError, match="another act"), transaction(engine) as conn:
+        conn.execute(text(sync_act()))
+    with transaction(engine) as conn:
+        conn.execute(text(sync_act(2, "other")))
+    statement = (
+        recorded("unsubscribe", "Manual", None).replace("(1,", "(2,").replace("'k'", "'other'")
+    )
+    with pytest.raises(StoreRefusedError, match="another act"), transaction(application) as conn:
+        conn.execute(text(statement))

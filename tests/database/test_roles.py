@@ -116,7 +116,7 @@ def test_the_role_of_the_sync_can_clear_and_relink(engine: Engine, writer: Engin
         {"person_id": [person], "from_record_id": [record(1)], "to_record_id": [record(3)]}
     )
     with transaction(writer) as conn:
-        done = acts.record_clears(conn, clears, read_at=NOW)
+        done = acts.record_clears(conn, clears, known=opt_outs["act_id"])
         assert done["act_id"].notna().all()
         assert not people.read_states(conn, [person])["is_opted_out"].any()
         assert not acts.acts_of(conn, opt_outs["act_id"])["is_standing"].any()

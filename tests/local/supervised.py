@@ -1,6 +1,7 @@
 """Supervise the shell commands given as arguments, so that tests can send signals to it."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from local.supervisor import ChildDiedError, StopRequestedError, Supervisor
 
 
 def main() -> int:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have said `nohup`
     record, logs, *commands = sys.argv[1:]
     try:
         with Supervisor(Path(record), Path(logs), grace=1.0) as supervisor:

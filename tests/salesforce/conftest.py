@@ -1,6 +1,5 @@
 """A client logged in to the emulator as production logs in: SalesforceHook, TLS, one Connection."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -31,18 +30,15 @@ def emulator(
     shared_emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RunningEmulator]:
     monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", shared_emulator.airflow_connection)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.ca_bundle))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.own_ca))
     shared_emulator.reset_requests()
     yield shared_emulator
     shared_emulator.reset()
 
 
 @pytest.fixture(scope="session")
-def log_in(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[requests.Session], Salesforce]:
+def log_in() -> Callable[[requests.Session], Salesforce]:
     """The login of production: nothing but the Connection `salesforce`."""
-    os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
     from airflow.providers.salesforce.hooks.salesforce import SalesforceHook
 
     return lambda http: cast("Salesforce", SalesforceHook("salesforce", session=http).get_conn())

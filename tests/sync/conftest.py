@@ -1,6 +1,5 @@
 """A world in which nights run: a store of its own, one emulated org, the real client."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -24,9 +23,8 @@ def shared_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
 def world(
     engine: Engine, shared_emulator: RunningEmulator, monkeypatch, tmp_path_factory
 ) -> Iterator[World]:
-    os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
     monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", shared_emulator.airflow_connection)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.ca_bundle))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.own_ca))
     shared_emulator.reset()
     world = World(engine, shared_emulator, UPath(tmp_path_factory.mktemp("staging")))
     # one machine, one clock: what matters of two clocks is tested without waiting, in tests/unit

@@ -1,6 +1,7 @@
 """Clears that wait for a person: approved, rejected, unanswered; and decided again."""
 
 import json
+from time import sleep
 
 import pytest
 
@@ -188,6 +189,7 @@ def test_a_box_ticked_after_the_question_wins(world):
     pairs, consents = hold(world)
     question = Question(world)
     _, record = pairs[0]
+    sleep(1.1)  # Salesforce dates by whole seconds
     world.org.edit(record, **{FIELD: False})
     world.org.edit(record, **{FIELD: True})
     question.approve()

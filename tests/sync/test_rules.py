@@ -4,6 +4,7 @@ from datetime import timedelta
 from time import sleep
 
 import pytest
+from sqlalchemy import text
 
 from include.audit import links, orgs
 from include.domain.values import SalesforceObject
@@ -13,6 +14,12 @@ from include.sync.report import NightNeedsAttentionError
 from tests.sync.world import FIELD, SALES_FIELD
 
 CONTACT, LEAD = SalesforceObject
+
+
+IMPORT = """
+INSERT INTO engagement.unsubscribe (person_id, kind, scope, origin, occurred_at, idempotency_key)
+VALUES (:person, 'unsubscribe', 'team', 'Import', now() - interval '1 year', 'the import')
+"""
 
 
 def agreed_and_opted_out(world, person, record):
@@ -384,6 +391,70 @@ def test_changed_side_lets_a_resubscribe_without_evidence_clear_salesforce(world
     world.unsubscribe(person, kind="resubscribe", origin="Manual", at=utc_now())
     world.night()
     assert world.agreed(person, record) is False
+
+
+def test_changed_side_ends_nothing_of_an_import_that_was_under_way(world):
+    """It began before the extraction, which did not see it, and ended before the clears."""
+    world.choose(conflict_rule="changed_side")
+    person, record = world.pair(False, False)
+    world.unsubscribe(person, origin="Manual")
+    world.night()
+    world.org.edit(record, **{FIELD: False})
+    with world.engine.connect() as importing:
+        importing.execute(text("SELECT now()"))  # the moment at which its acts are recorded
+        _, sync_run_id = world.open_night()
+        for name, step in world.steps(sync_run_id).items():
+            if name == "merge":
+                importing.execute(text(IMPORT), {"person": person})
+                importing.commit()
+            step()
+    assert {row.outcome for row in world.outcomes(sync_run_id)} == {"superseded"}
+    assert world.in_store(person)
+
+
+# -- other scopes later
+
+
+def counts_after_widening(world, record):
+    """Whether the box is ticked once senders count, too."""
+    world.choose(synced_scopes=["team", "sender"])
+    world.night()
+    return world.in_salesforce(record)
+
+
+@pytest.fixture
+def of_both_scopes(world):
+    """Somebody who is opted out, and whom a sender was told not to mail before that."""
+    world.choose(conflict_rule="changed_side")
+    person, record = world.pair(False, False)
+    world.unsubscribe(person, origin="Manual", scope="sender", at=utc_now() - timedelta(days=2))
+    world.unsubscribe(person, origin="Manual")
+    world.night()
+    assert agreed_and_opted_out(world, person, record)
+    return person, record
+
+
+def test_evidence_stands_against_older_opt_outs_of_a_scope_that_counts_later(world, of_both_scopes):
+    world.consent(of_both_scopes[0])
+    world.night()
+    assert world.agreed(*of_both_scopes) is False
+    assert not counts_after_widening(world, of_both_scopes[1])
+
+
+def test_a_cleared_box_ends_nothing_of_a_scope_that_did_not_count(world, of_both_scopes):
+    world.org.edit(of_both_scopes[1], **{FIELD: False})
+    world.night()
+    assert world.agreed(*of_both_scopes) is False
+    assert counts_after_widening(world, of_both_scopes[1])
+
+
+def test_a_resubscribe_without_evidence_ends_nothing_of_a_scope_that_did_not_count(
+    world, of_both_scopes
+):
+    world.unsubscribe(of_both_scopes[0], kind="resubscribe", origin="Manual", at=utc_now())
+    world.night()
+    assert world.agreed(*of_both_scopes) is False
+    assert counts_after_widening(world, of_both_scopes[1])
 
 
 # -- plans

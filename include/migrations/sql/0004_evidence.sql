@@ -15,6 +15,13 @@ ALTER TABLE engagement.unsubscribe ADD CONSTRAINT unsubscribe_sync_names_its_cau
     END
 ) NOT VALID;
 
+-- What a clear ends that carries no evidence, only a change (rule changed_side): exactly the acts
+-- that its plan knew. Null for every other act.
+ALTER TABLE engagement.unsubscribe ADD COLUMN ends bigint[];
+ALTER TABLE engagement.unsubscribe ADD CONSTRAINT unsubscribe_only_a_clear_ends CHECK (
+    ends IS NULL OR (kind = 'resubscribe' AND origin = 'Salesforce Sync')
+) NOT VALID;
+
 -- Clears are few; looking for those of a person reads only them.
 CREATE INDEX unsubscribe_clear ON engagement.unsubscribe (person_id)
     WHERE kind = 'resubscribe' AND origin = 'Salesforce Sync';
@@ -52,19 +59,19 @@ FROM engagement.unsubscribe AS r
 WHERE r.kind = 'resubscribe' AND r.origin <> 'Salesforce Sync';
 
 -- One row per clear: an act of the sync that ends opt-outs of its person. It carries a box that was
--- cleared in Salesforce (`is_from_salesforce`), or a resubscribe, of this person or of another one
--- of the same record; null once whoever gave it was erased.
+-- cleared in Salesforce, or a resubscribe, of this person or of another one of the same record;
+-- null once whoever gave it was erased.
 CREATE VIEW engagement.clear AS
 SELECT c.id AS clear_id,
        c.person_id,
        c.recorded_at,
-       starts_with(c.caused_by, 'salesforce:') AS is_from_salesforce,
        e.id AS act_id,
        least(e.occurred_at, e.recorded_at) AS at,
        e.person_id = c.person_id AS is_own,
        e.origin IN ('Clicked Link', 'One-Click') AS is_by_person,
        coalesce(e.reason, '') <> '' AND coalesce(e.actor, '') <> ''
-           AND coalesce(e.evidence_ref, '') <> '' AS is_evidence
+           AND coalesce(e.evidence_ref, '') <> '' AS is_evidence,
+       c.ends
 FROM engagement.unsubscribe AS c
 LEFT JOIN engagement.unsubscribe AS e
     ON e.id = CASE WHEN starts_with(c.caused_by, 'act:') THEN CAST(substr(c.caused_by, 5) AS bigint) END
@@ -94,9 +101,9 @@ CREATE FUNCTION engagement.resubscribe_ends(
            END
 $$;
 
--- Whether a box that was cleared in Salesforce (rule changed_side) ends an unsubscribe of this
--- origin. What the person did themselves it does not end.
-CREATE FUNCTION engagement.cleared_box_ends(origin text)
+-- Whether a change without evidence (rule changed_side), such as a box that was cleared in
+-- Salesforce, may end an unsubscribe of this origin. What the person did themselves it does not end.
+CREATE FUNCTION engagement.change_ends(origin text)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT origin NOT IN ('Clicked Link', 'One-Click', 'Complaint')
 $$;
@@ -105,8 +112,9 @@ $$;
 -- one that the sync wrote, the latest time at which its cause can have happened.
 --  * What the sync wrote ends with every clear recorded after the reading that it comes from began:
 --    it repeats a value from before the clear.
---  * Anything else ends with a resubscribe of the same person, or with a box cleared after it was
---    recorded: see the two functions. Somebody else's resubscribe ends none of it.
+--  * Anything else ends with evidence of the same person that is newer, whatever was known of it
+--    then: see the function. A clear that carries no evidence ends what its plan knew. Somebody
+--    else's evidence ends none of it.
 CREATE VIEW engagement.standing_opt_out AS
 SELECT u.id AS act_id,
        u.person_id,
@@ -130,12 +138,10 @@ WHERE u.kind = 'unsubscribe'
       WHERE c.person_id = u.person_id
         AND CASE
                 WHEN u.origin = 'Salesforce Sync' THEN u.occurred_at <= c.recorded_at
-                WHEN c.is_from_salesforce THEN
-                    u.id < c.clear_id AND engagement.cleared_box_ends(u.origin)
-                WHEN c.is_own THEN engagement.resubscribe_ends(
+                WHEN c.is_own AND c.is_evidence THEN engagement.resubscribe_ends(
                     u.origin, least(u.occurred_at, u.recorded_at), u.id,
                     c.at, c.act_id, c.is_evidence, c.is_by_person)
-                ELSE false
+                ELSE u.id = ANY (c.ends) AND engagement.change_ends(u.origin)
             END
   );
 
@@ -239,7 +245,52 @@ WHERE NOT own.is_accepted
   ));
 
 -- Adds one act and returns its id. Repeating the call with its key adds nothing and returns the
--- same id; null when the person is gone. A key that names another act is refused.
+-- same id; null when the person is gone. A key that names another act is refused, and so is one of
+-- the sync's to anybody else, and the other way round. Nobody may call it: see the next two.
+CREATE FUNCTION engagement.add_act(
+    person_id       bigint,
+    kind            text,
+    scope           text,
+    origin          text,
+    reason          text,
+    actor           text,
+    approver        text,
+    evidence_ref    text,
+    caused_by       text,
+    occurred_at     timestamptz,
+    idempotency_key text,
+    ends            bigint[]
+) RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    act engagement.unsubscribe;
+BEGIN
+    PERFORM FROM engagement.person AS p WHERE p.id = add_act.person_id FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO engagement.unsubscribe AS u
+        (person_id, kind, scope, origin, reason, actor, approver, evidence_ref, caused_by,
+         occurred_at, idempotency_key, ends)
+    VALUES (add_act.person_id, add_act.kind, add_act.scope, add_act.origin, add_act.reason,
+            add_act.actor, add_act.approver, add_act.evidence_ref, add_act.caused_by,
+            add_act.occurred_at, add_act.idempotency_key, add_act.ends)
+    ON CONFLICT (idempotency_key) DO NOTHING
+    RETURNING u.* INTO act;
+    IF act.id IS NULL THEN
+        SELECT u.* INTO act FROM engagement.unsubscribe AS u
+        WHERE u.idempotency_key = add_act.idempotency_key;
+    END IF;
+    IF (act.person_id, act.kind, act.origin = 'Salesforce Sync') IS DISTINCT FROM
+       (add_act.person_id, add_act.kind, add_act.origin = 'Salesforce Sync') THEN
+        RAISE EXCEPTION 'this idempotency key already names another act' USING ERRCODE = 'OS001';
+    END IF;
+    RETURN act.id;
+END
+$$;
+
+-- Adds one act of a person, or for them: what applications call. See add_act.
 -- Runs with its owner's rights, so whoever may call it needs none on the tables.
 CREATE FUNCTION engagement.record_act(
     person_id       bigint,
@@ -255,31 +306,30 @@ CREATE FUNCTION engagement.record_act(
     idempotency_key text
 ) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    act engagement.unsubscribe;
 BEGIN
-    PERFORM FROM engagement.person AS p WHERE p.id = record_act.person_id FOR KEY SHARE;
-    IF NOT FOUND THEN
-        RETURN NULL;
+    IF origin = 'Salesforce Sync' THEN
+        RAISE EXCEPTION 'only the sync itself adds acts of the origin Salesforce Sync'
+            USING ERRCODE = 'OS001';
     END IF;
-    INSERT INTO engagement.unsubscribe AS u
-        (person_id, kind, scope, origin, reason, actor, approver, evidence_ref, caused_by,
-         occurred_at, idempotency_key)
-    VALUES (record_act.person_id, record_act.kind, record_act.scope, record_act.origin,
-            record_act.reason, record_act.actor, record_act.approver, record_act.evidence_ref,
-            record_act.caused_by, record_act.occurred_at, record_act.idempotency_key)
-    ON CONFLICT (idempotency_key) DO NOTHING
-    RETURNING u.* INTO act;
-    IF act.id IS NULL THEN
-        SELECT u.* INTO act FROM engagement.unsubscribe AS u
-        WHERE u.idempotency_key = record_act.idempotency_key;
-    END IF;
-    IF (act.person_id, act.kind) IS DISTINCT FROM (record_act.person_id, record_act.kind) THEN
-        RAISE EXCEPTION 'this idempotency key already names another act' USING ERRCODE = 'OS001';
-    END IF;
-    RETURN act.id;
+    RETURN engagement.add_act(
+        person_id, kind, scope, origin, reason, actor, approver, evidence_ref, caused_by,
+        occurred_at, idempotency_key, NULL);
 END
+$$;
+
+-- Adds one act of the sync: an opt-out that it saw elsewhere, or a clear. See add_act.
+CREATE FUNCTION engagement.record_sync_act(
+    person_id       bigint,
+    kind            text,
+    caused_by       text,
+    occurred_at     timestamptz,
+    idempotency_key text,
+    ends            bigint[] DEFAULT NULL
+) RETURNS bigint LANGUAGE sql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT engagement.add_act(
+        person_id, kind, 'team', 'Salesforce Sync', NULL, NULL, NULL, NULL, caused_by, occurred_at,
+        idempotency_key, ends)
 $$;
 
 -- Adds a consent and returns its id: for whoever may record evidence, and no other act. Repeating
@@ -340,9 +390,15 @@ END
 $$;
 
 REVOKE EXECUTE ON FUNCTION
-    engagement.record_act, engagement.record_consent, engagement.lock_people,
-    engagement.relink_person
+    engagement.add_act, engagement.record_act, engagement.record_sync_act,
+    engagement.record_consent, engagement.lock_people, engagement.relink_person
     FROM PUBLIC;
+
+-- What the sync added itself. One row per act of it; nothing that anybody typed.
+CREATE VIEW engagement.sync_act AS
+SELECT u.id AS act_id, u.person_id, u.kind, u.caused_by, u.idempotency_key
+FROM engagement.unsubscribe AS u
+WHERE u.origin = 'Salesforce Sync';
 
 -- People in charge of settings and evidence. The role belongs to the whole server: see 0003.
 CREATE FUNCTION pg_temp.create_role(name text) RETURNS void LANGUAGE plpgsql AS $$
@@ -362,15 +418,16 @@ SELECT pg_temp.create_role('opt_out_admin');
 DROP FUNCTION pg_temp.create_role (text);
 
 GRANT SELECT ON
-    engagement.own_resubscribe, engagement.standing_opt_out, engagement.open_resubscribe
+    engagement.own_resubscribe, engagement.standing_opt_out, engagement.open_resubscribe,
+    engagement.sync_act
     TO opt_out_sync_writer;
 GRANT EXECUTE ON FUNCTION
-    engagement.person_states, engagement.states_of, engagement.record_act,
+    engagement.person_states, engagement.states_of, engagement.record_sync_act,
     engagement.record_consent, engagement.lock_people, engagement.relink_person
     TO opt_out_sync_writer;
 -- An admin records consents, and sees whether a person is opted out and why; no typed text.
 GRANT USAGE ON SCHEMA engagement TO opt_out_admin;
 GRANT SELECT (id, salesforce_id) ON engagement.person TO opt_out_admin;
 GRANT SELECT (id, person_id) ON engagement.unsubscribe TO opt_out_admin;
-GRANT SELECT ON engagement.standing_opt_out TO opt_out_admin;
+GRANT SELECT ON engagement.standing_opt_out, engagement.sync_act TO opt_out_admin;
 GRANT EXECUTE ON FUNCTION engagement.record_consent, engagement.states_of TO opt_out_admin;

@@ -61,10 +61,11 @@ CREATE OR REPLACE VIEW engagement.person_opt_out AS
         LIMIT 1
     ) AS newest ON newest.kind = 'unsubscribe';
 
+DROP VIEW engagement.sync_act;
 DROP VIEW engagement.open_resubscribe;
 DROP FUNCTION engagement.states_of (bigint[], text[], boolean);
 DROP VIEW engagement.standing_opt_out;
-DROP FUNCTION engagement.cleared_box_ends (text);
+DROP FUNCTION engagement.change_ends (text);
 DROP FUNCTION engagement.resubscribe_ends
     (text, timestamptz, bigint, timestamptz, bigint, boolean, boolean);
 DROP VIEW engagement.clear;
@@ -73,12 +74,16 @@ DROP FUNCTION engagement.relink_person (bigint, text, text);
 DROP FUNCTION engagement.lock_people (bigint[]);
 DROP FUNCTION engagement.record_consent
     (bigint, text, text, text, text, text, timestamptz, text);
+DROP FUNCTION engagement.record_sync_act (bigint, text, text, timestamptz, text, bigint[]);
 DROP FUNCTION engagement.record_act
     (bigint, text, text, text, text, text, text, text, text, timestamptz, text);
+DROP FUNCTION engagement.add_act
+    (bigint, text, text, text, text, text, text, text, text, timestamptz, text, bigint[]);
 DROP INDEX engagement.person_salesforce_record;
 DROP FUNCTION engagement.record_key (text);
 DROP INDEX engagement.unsubscribe_resubscribe;
 DROP INDEX engagement.unsubscribe_clear;
+ALTER TABLE engagement.unsubscribe DROP COLUMN ends;
 ALTER TABLE engagement.unsubscribe DROP CONSTRAINT unsubscribe_sync_names_its_cause;
 ALTER TABLE engagement.unsubscribe ADD CONSTRAINT unsubscribe_sync_names_its_cause
     CHECK (origin <> 'Salesforce Sync' OR caused_by IS NOT NULL);

@@ -374,10 +374,10 @@ GRANT SELECT, INSERT ON opt_out_sync.settings_version, opt_out_sync.org_confirma
     TO opt_out_admin;
 -- What has to be looked at for that. No typed text but the admins' own, and no address.
 GRANT SELECT ON
-    opt_out_sync.sync_run, opt_out_sync.link, opt_out_sync.merge_audit, opt_out_sync.write_attempt,
-    opt_out_sync.held_clear, opt_out_sync.v_night, opt_out_sync.v_person_timeline,
-    opt_out_sync.v_open_failures, opt_out_sync.v_resubscribe, opt_out_sync.v_held_clears,
-    opt_out_sync.v_conflicts
+    opt_out_sync.sync_run, opt_out_sync.sync_step, opt_out_sync.link, opt_out_sync.merge_audit,
+    opt_out_sync.write_attempt, opt_out_sync.held_clear, opt_out_sync.v_night,
+    opt_out_sync.v_person_timeline, opt_out_sync.v_open_failures, opt_out_sync.v_resubscribe,
+    opt_out_sync.v_held_clears, opt_out_sync.v_conflicts
     TO opt_out_admin;
 GRANT UPDATE (flips) ON opt_out_sync.link TO opt_out_admin;
 GRANT INSERT ON opt_out_sync.link_release TO opt_out_admin;

@@ -11,8 +11,8 @@ WITH state AS MATERIALIZED (
 )
 SELECT person_id,
        CASE WHEN already_opted_out THEN act_id
-            ELSE engagement.record_act(person_id, 'unsubscribe', 'team', 'Salesforce Sync', NULL,
-                                       NULL, NULL, NULL, caused_by, :occurred_at, idempotency_key)
+            ELSE engagement.record_sync_act(person_id, 'unsubscribe', caused_by, :occurred_at,
+                                            idempotency_key)
        END AS act_id,
        already_opted_out
 FROM state

@@ -25,7 +25,7 @@ from include.store import people
 from include.store.database import transaction
 from include.sync.choices import require_unchanged
 from include.sync.clock import Clock
-from include.sync.nightly.inputs import UNJUDGED, read_at
+from include.sync.nightly.inputs import OPT_OUTS, UNJUDGED, read_at
 from include.sync.nightly.load import Target, opt_out_records, salesforce_outcomes, unconfirmed
 from include.sync.nightly.merge import ACCEPTED
 from include.sync.nightly.steps import (
@@ -50,11 +50,13 @@ class Clear:
         acts: one row per person whose store is cleared: `person_id`, `caused_by`, `occurred_at`,
             `idempotency_key`.
         judged: judgements that become true with it.
+        known: the unsubscribes of these persons that the plan was made from, by act id.
     """
 
     rows: pd.DataFrame
     acts: pd.DataFrame
     judged: pd.DataFrame
+    known: list[int]
 
     @property
     def in_salesforce(self) -> pd.DataFrame:
@@ -84,7 +86,7 @@ def load_clears(
         record_outcomes(engine, run, _unconfirmed(planned), clock)
         return finish(engine, run, {}, clock)
     worker = _Worker(engine, client, run, clock)
-    for clear in _clears(run, planned, accepted, consents):
+    for clear in _clears(run, planned, accepted, consents, stage.read(OPT_OUTS)):
         worker.carry_out(clear)
     with transaction(engine) as conn:
         both = [writes.rows_with_outcome(conn, run, side) for side in Side]
@@ -110,10 +112,23 @@ def _unconfirmed(planned: pd.DataFrame) -> pd.DataFrame:
 
 
 def _clears(
-    run: Run, planned: pd.DataFrame, accepted: pd.DataFrame, consents: pd.DataFrame
+    run: Run,
+    planned: pd.DataFrame,
+    accepted: pd.DataFrame,
+    consents: pd.DataFrame,
+    opt_outs: pd.DataFrame,
 ) -> Iterator[Clear]:
     """Group what belongs together: a record with its persons, or a person without one."""
     dated = consents.set_index("act_id")["at"]
+    concerned = {*planned["person_id"], *accepted["person_id"]}
+    stands = opt_outs[opt_outs["person_id"].isin(concerned)]
+    known = {int(person): rows.tolist() for person, rows in stands.groupby("person_id")["act_id"]}
+
+    def clear(rows: pd.DataFrame, judged: pd.DataFrame) -> Clear:
+        acts = _acts(run, rows, judged, dated)
+        theirs = [act for person in acts["person_id"] for act in known.get(int(person), [])]
+        return Clear(rows, acts, judged, theirs)
+
     unit = planned["record_id"].where(
         planned["record_id"].notna(), "person " + planned["person_id"].astype("str")
     )
@@ -124,12 +139,11 @@ def _clears(
             accepted["act_id"].isin(evidence) | accepted["person_id"].isin(rows["person_id"])
         ]
         told.update(int(each) for each in judged["act_id"])
-        yield Clear(rows, _acts(run, rows, judged, dated), judged)
+        yield clear(rows, judged)
     # consent of people who are opted out nowhere: nothing to clear, and it stands from now on
     alone = accepted[~accepted["act_id"].isin(list(told))]
     for _, judged in alone.groupby("act_id"):
-        nothing = planned.iloc[:0]
-        yield Clear(nothing, _acts(run, nothing, judged, dated), judged)
+        yield clear(planned.iloc[:0], judged)
 
 
 def _acts(run: Run, rows: pd.DataFrame, judged: pd.DataFrame, dated: pd.Series) -> pd.DataFrame:
@@ -188,7 +202,7 @@ class _Worker:
             runs.guard(conn, self.run, now=now)
             require_unchanged(conn, self.run)
             with conn.begin_nested() as savepoint:
-                done = self._record_clears(conn, clear.acts)
+                done = self._record_clears(conn, clear)
                 is_superseded = bool(done["is_superseded"].any())
                 if is_superseded:
                     savepoint.rollback()
@@ -198,12 +212,12 @@ class _Worker:
             self._record_cleared(conn, clear, done, now)
         return True
 
-    def _record_clears(self, conn: Connection, acts: pd.DataFrame) -> pd.DataFrame:
+    def _record_clears(self, conn: Connection, clear: Clear) -> pd.DataFrame:
         chosen = self.run.settings.settings
         return store_acts.record_clears(
             conn,
-            acts,
-            read_at=read_at(self.run),
+            clear.acts,
+            known=clear.known,
             scopes=chosen.synced_scopes,
             with_bounces=chosen.bounces_sync,
         )
