@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from include.audit.planner import for_many_rows
 from include.audit.runs import Run, guard
 from include.domain.conflicts import TUG_OF_WAR_AFTER
-from include.store.bulk import snapshot, staged, to_pandas
+from include.store.bulk import fetch_arrow, snapshot, staged, to_pandas
 from include.store.database import sql_file
 from include.store.errors import database_errors
 
@@ -26,6 +26,18 @@ LINK = pa.schema(
     ]
 )
 VISIBILITY = pa.schema([*LINK, ("is_visible", pa.bool_()), ("is_deleted", pa.bool_())])
+LINKS = {
+    "person_id": pd.ArrowDtype(pa.int64()),
+    "record_id": pd.ArrowDtype(pa.string()),
+    "object": pd.ArrowDtype(pa.string()),
+    "field": pd.ArrowDtype(pa.string()),
+    "base": pd.ArrowDtype(pa.bool_()),
+    "base_since": pd.ArrowDtype(pa.timestamp("us", "UTC")),
+    "state": pd.ArrowDtype(pa.string()),
+    "is_visible": pd.ArrowDtype(pa.bool_()),
+    "evidence_id": pd.ArrowDtype(pa.int64()),
+    "flips": pd.ArrowDtype(pa.int64()),
+}
 COVERED = pa.schema([*LINK, ("evidence_id", pa.int64())])
 
 
@@ -63,6 +75,17 @@ def read_links(
         query = "links_of_people"
     with database_errors(), snapshot(engine, parameters) as database:
         return to_pandas(database.read(HERE, query))
+
+
+@database_errors()
+def links_of(conn: Connection, org_id: str, person_ids: Iterable[int]) -> pd.DataFrame:
+    """Read the links of some people, of every field, in a transaction of the caller's.
+
+    Returns:
+        The columns of `read_links`, in the types of `frames.Links`.
+    """
+    values = {"org_id": org_id, "person_ids": [int(each) for each in person_ids]}
+    return fetch_arrow(conn.execute(sql_file(HERE, "links_of"), values), LINKS)
 
 
 @database_errors()

@@ -137,6 +137,11 @@ def resolve(
     )
 
 
+def successors(records: pd.DataFrame) -> pd.Series:
+    """Return the Id of the record that each record (a `frames.Records`) lives on as; null: none."""
+    return _next(records)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class _Hops:
     """Steps from a record to the one that it lives on as; `step` counts from 0."""

@@ -97,9 +97,7 @@ def read_predecessors(
 
 
 def _read_chunk(session: SalesforceSession, selection: Selection, ids: str) -> pa.Table:
-    return _to_records(
-        query_all(session, f"{select_all(selection)} WHERE Id IN {ids}"), selection
-    )
+    return _to_records(query_all(session, f"{select_all(selection)} WHERE Id IN {ids}"), selection)
 
 
 def _to_records(rows: list[dict[str, Any]], selection: Selection) -> pa.Table:

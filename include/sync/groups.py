@@ -1,0 +1,153 @@
+"""Read whole groups: some people, everybody who shares a record with them, and these records.
+
+A record that was merged or converted since the last night is followed to what it lives on as, and
+whoever is linked to that belongs to the group, too. The other direction costs a query more and
+matters only for a clear: who is linked to a record that was merged into this one.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+from sqlalchemy import Engine, text
+
+from include.audit import judgements, links
+from include.domain import frames, ids
+from include.domain.frames import Extract
+from include.domain.lifecycle import LONGEST_CHAIN, successors
+from include.domain.values import SalesforceObject
+from include.salesforce.client import SalesforceClient
+from include.store import people
+from include.store.database import transaction
+from include.sync.nightly.inputs import joined
+from include.sync.preflight import Access
+
+Store = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What was read of both sides, and what earlier runs know.
+
+    Attributes:
+        people: a `frames.People`, all read at one instant with the next three.
+        opt_outs: a `frames.OptOuts`.
+        resubscribes: a `frames.Resubscribes`, without those that were refused.
+        links: a `frames.Links`, of every field.
+        records: by object, a `frames.Records` with the fields that can be read there.
+    """
+
+    people: pd.DataFrame
+    opt_outs: pd.DataFrame
+    resubscribes: pd.DataFrame
+    links: pd.DataFrame
+    records: dict[SalesforceObject, pd.DataFrame]
+
+    def extract(self, access: Access) -> Extract:
+        """Return what a merge decides by, without exact times."""
+        return Extract(
+            people=self.people,
+            opt_outs=self.opt_outs,
+            resubscribes=self.resubscribes,
+            records=joined(self.records.values(), access),
+            links=self.links,
+            times=frames.empty(frames.Times),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads groups of one org.
+
+    Attributes:
+        engine: the store.
+        client: Salesforce.
+        org_id: whose links are read.
+        access: what can be read.
+    """
+
+    engine: Engine
+    client: SalesforceClient
+    org_id: str
+    access: Access
+
+    def read(self, person_ids: Collection[int], record_ids: Iterable[str] = ()) -> Groups:
+        """Read the groups of some people, and of whoever names one of some records."""
+        records = _Records(self.client, self.access)
+        followed = set(record_ids)
+        for _ in range(LONGEST_CHAIN):
+            store = self._read_store(person_ids, followed)
+            found = records.read({*_named(store[0]), *followed})
+            if found <= followed:
+                break
+            followed |= found
+        return Groups(*store, records.frames)
+
+    def read_whole(self, person_ids: Collection[int], record_ids: Iterable[str] = ()) -> Groups:
+        """Read the same, and whoever is linked to a record that was merged into one of these."""
+        followed = set(record_ids)
+        while True:
+            groups = self.read(person_ids, followed)
+            before = self._predecessors(groups)
+            if before <= followed:
+                return groups
+            followed |= before
+
+    def _read_store(self, person_ids: Collection[int], record_ids: Collection[str]) -> Store:
+        with transaction(self.engine) as conn:
+            conn.execute(text(people.ONE_INSTANT))
+            persons, opt_outs, resubscribes = people.groups_of(conn, person_ids, record_ids)
+            known = links.links_of(conn, self.org_id, persons["person_id"].tolist())
+            refused = judgements.refused_of(conn, resubscribes["act_id"].tolist())
+        if refused:
+            resubscribes = resubscribes[~resubscribes["act_id"].isin(refused).to_numpy(bool)]
+        return persons, opt_outs, resubscribes.reset_index(drop=True), known
+
+    def _predecessors(self, groups: Groups) -> set[str]:
+        before: set[str] = set()
+        for obj, records in groups.records.items():
+            if not records.empty:
+                before |= {*self.client.read_predecessors(obj, records["record_id"].tolist())}
+        return before
+
+
+class _Records:
+    """The records read so far, each asked for once."""
+
+    def __init__(self, client: SalesforceClient, access: Access) -> None:
+        self._client = client
+        self._access = access
+        self._asked: set[str] = set()
+        self.frames: dict[SalesforceObject, pd.DataFrame] = {}
+
+    def read(self, record_ids: Iterable[str]) -> set[str]:
+        """Read records and what they live on as; returns the Ids of the latter."""
+        following, survivors = set(record_ids), set[str]()
+        while wanted := following - self._asked:
+            self._asked |= wanted
+            following = set()
+            for obj in SalesforceObject:
+                following |= self._read(obj, _of_object(wanted, obj))
+            survivors |= following
+        return survivors
+
+    def _read(self, obj: SalesforceObject, wanted: list[str]) -> set[str]:
+        fields = self._access.fields_of(obj)
+        if not fields or not wanted:
+            return set()
+        found = self._client.read_records(
+            obj, fields, wanted, person_accounts=self._access.person_accounts
+        )
+        known = self.frames.get(obj)
+        self.frames[obj] = found if known is None else pd.concat([known, found], ignore_index=True)
+        return {*successors(found).dropna()}
+
+
+def _of_object(record_ids: Iterable[str], obj: SalesforceObject) -> list[str]:
+    return sorted(each for each in record_ids if ids.OBJECT_OF_PREFIX.get(each[:3]) is obj)
+
+
+def _named(persons: pd.DataFrame) -> list[str]:
+    """Return the records that people name; who names none is left out."""
+    named: list[str] = ids.classify(persons["salesforce_id"])["record_id"].dropna().tolist()
+    return named
