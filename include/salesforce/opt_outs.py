@@ -6,7 +6,6 @@ request takes them all, each with the flags it needs. Nothing is cleared here.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
 
 import pandas as pd
 
@@ -22,7 +21,24 @@ from include.salesforce.person_accounts import ACCOUNT, account_code, account_fi
 from include.salesforce.records import checked_field, normalised
 from include.salesforce.session import SalesforceSession
 
-COLUMNS: Final = ("record_id", "object", "account_id", "fields")
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is sent for a record: of a person account the Account, by its own field names."""
+
+    record_id: str
+    sobject: str
+    sent_id: str
+    names: tuple[str, ...]
+
+    @property
+    def body(self) -> dict[str, object]:
+        flags = dict.fromkeys(self.names, True)
+        return {"attributes": {"type": self.sobject}, "id": self.sent_id, **flags}
+
+    def code(self, code: str) -> str:
+        """Return a code as it is told of this record."""
+        return account_code(code) if self.sobject == ACCOUNT else code
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +51,22 @@ class OptOuts:
         """Yield the outcomes of one request after the other; see `client`."""
         sent = _sent(rows)
         for start in range(0, len(sent), WRITTEN_PER_REQUEST):
-            yield from self._write(sent.iloc[start : start + WRITTEN_PER_REQUEST])
+            yield from self._write(sent[start : start + WRITTEN_PER_REQUEST])
 
-    def _write(self, sent: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    def _write(self, sent: list[_Row]) -> Iterator[pd.DataFrame]:
         """Send rows; a hidden field refuses the whole request, so each kind then goes alone."""
         try:
-            yield outcomes(sent["record_id"].reset_index(drop=True), self._send(sent))
+            yield outcomes(_record_ids(sent), self._send(sent))
         except FieldNotVisibleError:
-            kinds = [kind for _, kind in sent.groupby(["sobject", "names"], sort=False)]
+            kinds = _by_kind(sent)
             if len(kinds) == 1:
-                codes = {row.record_id: _code(row, INVALID_FIELD) for row in sent.itertuples()}
-                yield outcomes(sent["record_id"].reset_index(drop=True), codes)
+                codes = {row.record_id: row.code(INVALID_FIELD) for row in sent}
+                yield outcomes(_record_ids(sent), codes)
                 return
             for kind in kinds:
                 yield from self._write(kind)
 
-    def _send(self, sent: pd.DataFrame) -> dict[str, str]:
+    def _send(self, sent: list[_Row]) -> dict[str, str]:
         """Send one request; returns the codes of its rejected rows by record.
 
         It is repeated when the reply is lost: setting an opt-out twice is setting it once.
@@ -60,41 +76,39 @@ class OptOuts:
             "composite/sobjects",
             repeatable=True,
             headers=WRITE_HEADERS,
-            json={"allOrNone": False, "records": [_record(row) for row in sent.itertuples()]},
+            json={"allOrNone": False, "records": [row.body for row in sent]},
         )
-        rejected = codes_of_rejected(sent["id"].tolist(), answer)
+        rejected = codes_of_rejected([row.sent_id for row in sent], answer)
         return {
-            row.record_id: _code(row, rejected[row.id])
-            for row in sent.itertuples()
-            if row.id in rejected
+            row.record_id: row.code(rejected[row.sent_id])
+            for row in sent
+            if row.sent_id in rejected
         }
 
 
-def _sent(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return what is sent for each record, sorted by object: a request may change it ten times."""
+def _sent(rows: pd.DataFrame) -> list[_Row]:
+    """Return what is sent, sorted by object: a request may change it ten times."""
     ids = normalised(rows["record_id"].tolist())
     if len(ids) != len(rows):
         raise ValueError("rows must have one row per record")
-    sent = pd.DataFrame(
-        {
-            "record_id": ids,
-            "id": ids,
-            "sobject": rows["object"].astype("str").to_numpy(),
-            "names": [tuple(map(checked_field, each)) for each in rows["fields"]],
-        }
-    )
-    is_account = rows["account_id"].notna().to_numpy(bool)
-    if is_account.any():
-        sent.loc[is_account, "id"] = normalised(rows.loc[is_account, "account_id"].tolist()).array
-        sent.loc[is_account, "sobject"] = ACCOUNT
-        names = [tuple(map(account_field, each)) for each in sent.loc[is_account, "names"]]
-        sent.loc[is_account, "names"] = pd.Series(names, index=sent.index[is_account])
-    return sent.sort_values("sobject", kind="stable", ignore_index=True)
+    is_account = rows["account_id"].notna().tolist()
+    accounts = iter(normalised(rows.loc[is_account, "account_id"].tolist()))
+    named = zip(ids, rows["object"], rows["fields"], is_account, strict=True)
+    sent = [
+        _Row(record_id, ACCOUNT, next(accounts), tuple(account_field(checked_field(f)) for f in of))
+        if is_one
+        else _Row(record_id, str(obj), record_id, tuple(checked_field(f) for f in of))
+        for record_id, obj, of, is_one in named
+    ]
+    return sorted(sent, key=lambda row: row.sobject)
 
 
-def _record(row: Any) -> dict[str, object]:
-    return {"attributes": {"type": row.sobject}, "id": row.id, **dict.fromkeys(row.names, True)}
+def _record_ids(sent: list[_Row]) -> pd.Series:
+    return pd.Series([row.record_id for row in sent], dtype="str")
 
 
-def _code(row: Any, code: str) -> str:
-    return account_code(code) if row.sobject == ACCOUNT else code
+def _by_kind(sent: list[_Row]) -> list[list[_Row]]:
+    kinds: dict[tuple[str, tuple[str, ...]], list[_Row]] = {}
+    for row in sent:
+        kinds.setdefault((row.sobject, row.names), []).append(row)
+    return list(kinds.values())

@@ -111,6 +111,6 @@ def test_a_request_that_is_refused_as_a_whole_is_an_error() -> None:
 @pytest.mark.parametrize("ids", [["nonsense"], [CONTACTS[0], CONTACTS[0]]])
 def test_nonsense_is_never_sent(ids: list[str]) -> None:
     salesforce = ScriptedSalesforce()
-    with pytest.raises(ValueError, match="row|Salesforce Ids"):
+    with pytest.raises(ValueError, match=r"one row|Salesforce Ids"):
         opt_out(salesforce, rows(*[(each, None, (FLAG,)) for each in ids]))
     assert salesforce.wire.sent == []
