@@ -5,7 +5,7 @@ whoever is linked to that belongs to the group, too. The other direction costs a
 matters only for a clear: who is linked to a record that was merged into this one.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -22,7 +22,7 @@ from include.store.database import transaction
 from include.sync.nightly.inputs import joined
 from include.sync.preflight import Access
 
-Store = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+Store = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, frozenset[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Groups:
         opt_outs: a `frames.OptOuts`.
         resubscribes: a `frames.Resubscribes`, without those that were refused.
         links: a `frames.Links`, of every field.
+        everybody: who was found, those included whose groups were not worth reading.
         records: by object, a `frames.Records` with the fields that can be read there.
     """
 
@@ -41,7 +42,34 @@ class Groups:
     opt_outs: pd.DataFrame
     resubscribes: pd.DataFrame
     links: pd.DataFrame
+    everybody: frozenset[int]
     records: dict[SalesforceObject, pd.DataFrame]
+
+    def labels(self) -> dict[int, str]:
+        """Return by person what names their group: the record that lives on, or the person."""
+        following: dict[str, str] = {}
+        for records in self.records.values():
+            named = zip(records["record_id"], successors(records), strict=True)
+            following |= {record_id: into for record_id, into in named if isinstance(into, str)}
+        record_ids = ids.classify(self.people["salesforce_id"])["record_id"]
+        return {
+            int(person): _end_of(str(record_id), following)
+            if isinstance(record_id, str)
+            else f"person {person}"
+            for person, record_id in zip(self.people["person_id"], record_ids, strict=True)
+        }
+
+    def without(self, person_ids: set[int]) -> "Groups":
+        """Leave some people out; their records stay, and link nobody."""
+        kept = {*self.people["person_id"]} - person_ids
+        return Groups(
+            _of_people(self.people, kept),
+            _of_people(self.opt_outs, kept),
+            _of_people(self.resubscribes, kept),
+            _of_people(self.links, kept),
+            self.everybody,
+            self.records,
+        )
 
     def extract(self, access: Access) -> Extract:
         """Return what a merge decides by, without exact times."""
@@ -64,12 +92,14 @@ class Reader:
         client: Salesforce.
         org_id: whose links are read.
         access: what can be read.
+        is_worth: picks, by people, opt-outs and resubscribes, whose groups are read; None: all.
     """
 
     engine: Engine
     client: SalesforceClient
     org_id: str
     access: Access
+    is_worth: Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], set[int]] | None = None
 
     def read(self, person_ids: Collection[int], record_ids: Iterable[str] = ()) -> Groups:
         """Read the groups of some people, and of whoever names one of some records."""
@@ -96,12 +126,17 @@ class Reader:
     def _read_store(self, person_ids: Collection[int], record_ids: Collection[str]) -> Store:
         with transaction(self.engine) as conn:
             conn.execute(text(people.ONE_INSTANT))
-            persons, opt_outs, resubscribes = people.groups_of(conn, person_ids, record_ids)
+            found = people.groups_of(conn, person_ids, record_ids)
+            persons, opt_outs, resubscribes = found
+            everybody = frozenset(persons["person_id"])
+            if self.is_worth is not None:
+                kept = self.is_worth(*found)
+                persons, opt_outs, resubscribes = (_of_people(each, kept) for each in found)
             known = links.links_of(conn, self.org_id, persons["person_id"].tolist())
             refused = judgements.refused_of(conn, resubscribes["act_id"].tolist())
         if refused:
             resubscribes = resubscribes[~resubscribes["act_id"].isin(refused).to_numpy(bool)]
-        return persons, opt_outs, resubscribes.reset_index(drop=True), known
+        return persons, opt_outs, resubscribes.reset_index(drop=True), known, everybody
 
     def _predecessors(self, groups: Groups) -> set[str]:
         before: set[str] = set()
@@ -141,6 +176,20 @@ class _Records:
         known = self.frames.get(obj)
         self.frames[obj] = found if known is None else pd.concat([known, found], ignore_index=True)
         return {*successors(found).dropna()}
+
+
+def _end_of(record_id: str, following: Mapping[str, str]) -> str:
+    """Return the record at the end of a chain; a circle ends somewhere in it."""
+    for _ in range(LONGEST_CHAIN):
+        if record_id not in following:
+            break
+        record_id = following[record_id]
+    return record_id
+
+
+def _of_people(frame: pd.DataFrame, person_ids: set[int]) -> pd.DataFrame:
+    kept = [person in person_ids for person in frame["person_id"]]
+    return frame if all(kept) else frame[kept].reset_index(drop=True)
 
 
 def _of_object(record_ids: Iterable[str], obj: SalesforceObject) -> list[str]:
