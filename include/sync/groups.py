@@ -22,6 +22,7 @@ from include.store.database import transaction
 from include.sync.nightly.inputs import joined
 from include.sync.preflight import Access
 
+_RECORD_KEY = 15  # an Id of 18 characters names the same record as its first 15
 Store = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, frozenset[int]]
 
 
@@ -130,7 +131,7 @@ class Reader:
             persons, opt_outs, resubscribes = found
             everybody = frozenset(persons["person_id"])
             if self.is_worth is not None:
-                kept = self.is_worth(*found)
+                kept = self.is_worth(*found) | _naming(record_ids, persons)
                 persons, opt_outs, resubscribes = (_of_people(each, kept) for each in found)
             known = links.links_of(conn, self.org_id, persons["person_id"].tolist())
             refused = judgements.refused_of(conn, resubscribes["act_id"].tolist())
@@ -190,6 +191,17 @@ def _end_of(record_id: str, following: Mapping[str, str]) -> str:
 def _of_people(frame: pd.DataFrame, person_ids: set[int]) -> pd.DataFrame:
     kept = [person in person_ids for person in frame["person_id"]]
     return frame if all(kept) else frame[kept].reset_index(drop=True)
+
+
+def _naming(record_ids: Iterable[str], persons: pd.DataFrame) -> set[int]:
+    """Return who names one of some records: they were followed to it, so it is worth reading."""
+    wanted = {record_id[:_RECORD_KEY] for record_id in record_ids}
+    named = zip(persons["person_id"], persons["salesforce_id"], strict=True)
+    return {
+        int(person)
+        for person, name in named
+        if isinstance(name, str) and name.strip()[:_RECORD_KEY] in wanted
+    }
 
 
 def _of_object(record_ids: Iterable[str], obj: SalesforceObject) -> list[str]:

@@ -23,6 +23,7 @@ from include.sync.preflight import (
     fields_of_interest,
     find_access,
 )
+from include.sync.push.choices import as_pushed
 
 _KEPT: Final = timedelta(hours=26)  # from one night to the next
 
@@ -66,11 +67,11 @@ def open_push(
     )
     try:
         run = runs.bind_org(engine, run, client.organization_id(), now=clock())
-        access = _noted(engine, client, run, clock)
+        access = _noted(engine, client, as_pushed(run), clock)
     except OptOutSyncError as error:
         runs.fail(engine, run.id, str(error), now=clock())
         raise
-    return runs.enter(engine, run.id, "push", now=clock()), access
+    return as_pushed(runs.enter(engine, run.id, "push", now=clock())), access
 
 
 def _noted(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> Access:

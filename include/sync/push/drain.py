@@ -27,7 +27,6 @@ from include.sync.choices import ChoicesChangedError
 from include.sync.clock import Clock
 from include.sync.push.access import describe_access, open_push
 from include.sync.push.batch import Done, push_batch
-from include.sync.push.choices import as_pushed
 from include.sync.push.trouble import PASSING, pause_after, slow_down
 from include.sync.push.work import Work
 
@@ -78,6 +77,10 @@ class Counts:
         self.cleared += done.cleared
         self.failed.update(done.failed)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        return {**asdict(replace(self, failed=Counter())), "failed": dict(self.failed)}
+
 
 def push(
     engine: Engine,
@@ -111,7 +114,7 @@ def push(
     """
     drain = _Drain(engine, client, airflow_run_id, clock, patience, spread)
     drain.run()
-    counts = asdict(drain.counts)
+    counts = drain.counts.as_dict()
     log.info("Pushed: %s", counts)
     return counts
 
@@ -229,7 +232,7 @@ class _Drain:
             self._work = Work(
                 engine=self._engine,
                 client=self._client,
-                run=as_pushed(run),
+                run=run,
                 is_enabled=run.settings.settings.enabled,
                 access=access,
                 clock=self._clock,
@@ -283,7 +286,7 @@ class _Drain:
         with transaction(self._engine) as conn:
             outbox.release(conn, run, now=now)
             if reason is None:
-                runs.close(conn, run, asdict(self.counts), now=now)
+                runs.close(conn, run, self.counts.as_dict(), now=now)
         if reason is not None:
             runs.fail(self._engine, run.id, reason, now=now)
 

@@ -50,8 +50,7 @@ def carry_out(work: Work, decided: Decided) -> Written:
     except PASSING as error:
         parts.append(_not_written(decided.opt_outs, parts, failure_of(error)))
         waiting = _clears_of(decided) if decided.may_clear else ()
-        left = _left(waiting, decided, error)
-        return _written(parts, work.nothing_written(), error, left)
+        return _written(parts, work.nothing_written(), error, _left(waiting, decided, error))
     recorded, interrupted, left = _clears(work, decided)
     return _written(parts, recorded, interrupted, left)
 
