@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 import pyarrow as pa
@@ -20,9 +19,6 @@ from include.store.database import sql_file
 from include.store.errors import database_errors
 
 HERE = Path(__file__).parent
-CHANNEL: Final = "opt_out_sync_push"
-"""Where the database tells that somebody changed: a hint, which is lost while nobody listens."""
-
 CLAIMED = {
     "person_id": "int64",
     "version": "int64",

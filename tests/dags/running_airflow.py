@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from local.supervisor import STOPPING_SIGNALS, Supervisor
 
 COMPONENTS = {
     "api-server": ["airflow", "api-server"],
-    "scheduler": ["local.demo.scheduler", "--skip-serve-logs"],
+    "scheduler": ["plugins.unsubscribe_sync_preload", "scheduler", "--skip-serve-logs"],
     "dag-processor": ["airflow", "dag-processor"],
 }
 TERMINAL = {"success", "failed", "skipped", "upstream_failed"}
@@ -110,7 +111,11 @@ class RunningAirflow:
 
 @contextmanager
 def running_airflow(
-    home: Path, url: str, environment: Mapping[str, str], dag_ids: set[str]
+    home: Path,
+    url: str,
+    environment: Mapping[str, str],
+    dag_ids: set[str],
+    more: Mapping[str, list[str]] = MappingProxyType({}),
 ) -> Iterator[RunningAirflow]:
     """Start Airflow, wait until it knows the DAGs, and stop it with everything it started."""
     handlers = {number: signal.getsignal(number) for number in STOPPING_SIGNALS}
@@ -121,7 +126,7 @@ def running_airflow(
             migration = [sys.executable, "-m", "airflow", "db", "migrate"]
             child = supervisor.start("migrate", migration, environment)
             assert supervisor.finish(child, 180) == 0, child.log.read_text()[-4000:]
-            for name, module in COMPONENTS.items():
+            for name, module in {**COMPONENTS, **more}.items():
                 supervisor.start(name, [sys.executable, "-m", *module], environment)
             alive = {"api_server", "scheduler", "dag_processor"}
             airflow.wait_for(lambda: alive <= {*airflow.api.healthy_components(begun)}, 180)

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from include.audit import outbox, pauses, runs, settings
+from include.audit import outbox, pauses, runs, settings, waiting
 from include.audit.runs import Run, StaleAttemptError
 from include.store import acts
 from include.store.database import libpq_uri, transaction
@@ -84,7 +84,7 @@ def row(engine: Engine, person: int):
 def listening(engine: Engine) -> Iterator[psycopg2.extensions.connection]:
     connection = psycopg2.connect(libpq_uri(engine))
     connection.autocommit = True
-    connection.cursor().execute(f"LISTEN {outbox.CHANNEL}")
+    connection.cursor().execute(f"LISTEN {waiting.CHANNEL}")
     try:
         yield connection
     finally:

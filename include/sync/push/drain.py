@@ -16,7 +16,7 @@ from typing import Any, Final
 import pandas as pd
 from sqlalchemy import Engine
 
-from include.audit import outbox, pauses, runs, settings
+from include.audit import outbox, pauses, runs, settings, waiting
 from include.domain.errors import OptOutSyncError, PermanentSyncError
 from include.salesforce.client import SalesforceClient
 from include.salesforce.errors import FieldNotVisibleError
@@ -161,7 +161,7 @@ class _Drain:
         """Work until there is nothing to do; returns false if the database was lost meanwhile."""
         try:
             self._tidy()
-            with Listener(self._engine, outbox.CHANNEL) as listener:
+            with Listener(self._engine, waiting.CHANNEL) as listener:
                 self._drain(listener, until)
         except StoreUnavailableError as error:
             log.warning("Waiting for the database: %s", error)
