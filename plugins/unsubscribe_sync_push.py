@@ -1,6 +1,7 @@
 """The tasks of the push: one that waits in the triggerer, one that drains the outbox."""
 
 import asyncio
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 Counts = dict[str, Any]
 
-SWEEP_EVERY: Final = timedelta(minutes=15)
-"""How long the sensor waits at most. What nobody has been woken for is found then."""
+SWEEP_EVERY: Final = timedelta(seconds=float(os.environ.get("OPT_OUT_SYNC_SWEEP_SECONDS", "900")))
+"""How long the sensor waits at most. What nobody was woken for is found then."""
 
 
 class UnsubscribesSensor(BaseSensorOperator):

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from local.demo.airflow_api import AirflowApi
 from local.demo.web import NotReachableError
-from local.supervisor import STOPPING_SIGNALS, Supervisor
+from local.supervisor import STOPPING_SIGNALS, Child, Supervisor
 
 COMPONENTS = {
     "api-server": ["airflow", "api-server"],
@@ -28,6 +28,22 @@ TERMINAL = {"success", "failed", "skipped", "upstream_failed"}
 class RunningAirflow:
     api: AirflowApi
     supervisor: Supervisor
+    environment: Mapping[str, str]
+    started: dict[str, tuple[Child, list[str]]] = field(default_factory=dict)
+
+    def start(self, name: str, module: list[str]) -> None:
+        command = [sys.executable, "-m", *module]
+        self.started[name] = (self.supervisor.start(name, command, self.environment), module)
+
+    def kill(self, name: str) -> None:
+        """End a component and everything it started, as a power cut would."""
+        child, _ = self.started[name]
+        for process in [*child.process.children(recursive=True), child.process]:
+            process.kill()
+        self.supervisor.finish(child, 10)
+
+    def start_again(self, name: str) -> None:
+        self.start(name, self.started[name][1])
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         return self.api._call(method, path, body)
@@ -122,12 +138,12 @@ def running_airflow(
     begun = datetime.now(UTC)
     try:
         with Supervisor(home / "processes.json", home / "logs", grace=5.0) as supervisor:
-            airflow = RunningAirflow(AirflowApi(url), supervisor)
+            airflow = RunningAirflow(AirflowApi(url), supervisor, environment)
             migration = [sys.executable, "-m", "airflow", "db", "migrate"]
             child = supervisor.start("migrate", migration, environment)
             assert supervisor.finish(child, 180) == 0, child.log.read_text()[-4000:]
             for name, module in {**COMPONENTS, **more}.items():
-                supervisor.start(name, [sys.executable, "-m", *module], environment)
+                airflow.start(name, module)
             alive = {"api_server", "scheduler", "dag_processor"}
             airflow.wait_for(lambda: alive <= {*airflow.api.healthy_components(begun)}, 180)
             airflow.wait_for(lambda: all(airflow.api.has_dag(each) for each in dag_ids))

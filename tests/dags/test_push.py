@@ -74,7 +74,10 @@ def places(server_url, tmp_path_factory):
         ) | {
             "AIRFLOW_CONN_SALESFORCE": org.airflow_connection,
             "REQUESTS_CA_BUNDLE": str(org.ca_bundle),
-            "OPT_OUT_SYNC_PUSH_LINGER_SECONDS": "2",
+            "OPT_OUT_SYNC_PUSH_LINGER_SECONDS": "3",
+            "OPT_OUT_SYNC_SWEEP_SECONDS": "15",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
         }
         config.staging.mkdir()
         yield config, org, metadata, store, environment
@@ -118,21 +121,63 @@ def seconds_until(condition, longest=60):
     return time.monotonic() - begun
 
 
-@pytest.mark.timeout(900)
-def test_cold_breakdown(airflow, world, places):
-    meta = connect(places[2])
-    for number in range(12):
-        person, record = world.pair(False, False)
-        airflow.wait_for(lambda: waits(airflow))
-        time.sleep(4)
-        world.unsubscribe(person, at=utc_now())
-        t0 = utc_now()
-        seconds_until(lambda: world.sql("SELECT 1 FROM opt_out_sync.write_attempt WHERE person_id=:p", p=person))
-        a = world.sql("SELECT attempted_at FROM opt_out_sync.write_attempt WHERE person_id=:p", p=person)[0][0]
-        r = world.sql("SELECT started_at FROM opt_out_sync.sync_run ORDER BY id DESC LIMIT 1")[0][0]
-        d = world.sql("SELECT decided_at FROM opt_out_sync.merge_audit ORDER BY id DESC LIMIT 1")[0][0]
-        with meta.begin() as c:
-            sensor, = c.execute(text("SELECT end_date FROM task_instance WHERE task_id='wait_for_unsubscribes' AND end_date IS NOT NULL ORDER BY end_date DESC LIMIT 1")).one()
-            q, st = c.execute(text("SELECT queued_dttm, start_date FROM task_instance WHERE task_id='push' ORDER BY start_date DESC NULLS LAST LIMIT 1")).one()
-        f = lambda t: round((t - t0).total_seconds(), 3)
-        print("COLD", number, "sensor", f(sensor), "queued", f(q), "start", f(st), "run", f(r), "decided", f(d), "done", f(a))
+@pytest.mark.timeout(600)
+def test_an_unsubscribe_reaches_salesforce_within_seconds(airflow, world):
+    person, record = world.pair(False, False)
+    airflow.wait_for(lambda: waits(airflow))
+    world.unsubscribe(person, at=utc_now())
+    assert seconds_until(lambda: world.in_salesforce(record)) < 20  # benchmarks/push.py measures
+    run_id = airflow.runs(DAG)[-1]["dag_run_id"]
+    assert airflow.ended(DAG, run_id) == "success"
+    assert airflow.states(DAG, run_id) == {SENSOR: "success", PUSH: "success"}
+    assert airflow.xcoms(DAG, run_id, PUSH) == {
+        "return_value": {"batches": 1, "people": 1, "pushed": 1, "cleared": 0, "failed": {}}
+    }
+    airflow.wait_for(lambda: waits(airflow))  # the next one waits already
+
+
+@pytest.mark.timeout(600)
+def test_an_act_while_a_push_lingers_takes_no_new_task(airflow, world):
+    (one, first), (two, second) = world.pair(False, False), world.pair(False, False)
+    airflow.wait_for(lambda: waits(airflow))
+    world.unsubscribe(one, at=utc_now())
+    seconds_until(lambda: world.in_salesforce(first))
+    world.unsubscribe(two, at=utc_now())
+    assert seconds_until(lambda: world.in_salesforce(second)) < 2
+    airflow.wait_for(lambda: waits(airflow))
+    rows = world.sql("SELECT counts ->> 'batches' AS n FROM opt_out_sync.sync_run")
+    assert [row.n for row in rows] == ["2"]
+
+
+@pytest.mark.timeout(600)
+def test_an_idle_push_sweeps_stays_green_and_opens_no_run(airflow, world):
+    airflow.wait_for(lambda: waits(airflow))
+    before = len(airflow.runs(DAG))
+    airflow.wait_for(lambda: len(airflow.runs(DAG)) >= before + 2)
+    ended = [run["state"] for run in airflow.runs(DAG) if run["state"] != "running"]
+    assert set(ended) == {"success"}
+    assert world.sql("SELECT * FROM opt_out_sync.sync_run") == []
+
+
+@pytest.mark.timeout(600)
+def test_what_happens_while_the_triggerer_is_dead_is_pushed_when_it_is_back(airflow, world):
+    person, record = world.pair(False, False)
+    airflow.wait_for(lambda: waits(airflow))
+    airflow.kill("triggerer")
+    world.unsubscribe(person, at=utc_now())
+    time.sleep(3)
+    assert not world.in_salesforce(record)
+    airflow.start_again("triggerer")
+    seconds_until(lambda: world.in_salesforce(record), longest=180)
+
+
+@pytest.mark.timeout(600)
+def test_nothing_about_people_rests_in_airflow(airflow, world, places):
+    person, record = world.pair(False, False)
+    airflow.wait_for(lambda: waits(airflow))
+    world.unsubscribe(person, at=utc_now())
+    seconds_until(lambda: world.in_salesforce(record))
+    with connect(places[2]).begin() as conn:
+        for table in ("xcom", "rendered_task_instance_fields", "trigger", "log"):
+            rows = conn.execute(text(f"SELECT to_jsonb(t)::text FROM {table} AS t")).scalars().all()
+            assert not any("canary@" in row or record in row for row in rows), table
