@@ -18,7 +18,6 @@ from include.domain.row_parts import (
     Sides,
 )
 
-
 _JUDGED: Final = {
     "act_id": "int64",
     "person_id": "int64",

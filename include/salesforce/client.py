@@ -288,7 +288,8 @@ class SalesforceClient:
         Raises:
             IncompleteJobError: Salesforce's results do not cover exactly what was sent.
             SalesforceUnavailableError, ApiLimitError, SessionExpiredError: no answer; frames
-                already yielded stand.
+                already yielded stand. The error names the records that are `in_doubt`: nothing is
+                sent twice unasked.
             SalesforceRequestError: Salesforce refuses the request as a whole.
             InvalidFieldNameError: not an API name.
             ValueError: an Id is none, or a record has two rows.

@@ -14,7 +14,11 @@ from include.salesforce.collections import (
     WRITTEN_PER_REQUEST,
     codes_of_rejected,
 )
-from include.salesforce.errors import FieldNotVisibleError
+from include.salesforce.errors import (
+    FieldNotVisibleError,
+    IncompleteJobError,
+    SalesforceUnavailableError,
+)
 from include.salesforce.failures import INVALID_FIELD
 from include.salesforce.outcomes import outcomes
 from include.salesforce.person_accounts import ACCOUNT, account_code, account_field
@@ -67,23 +71,36 @@ class OptOuts:
                 yield from self._write(kind)
 
     def _send(self, sent: list[_Row]) -> dict[str, str]:
-        """Send one request; returns the codes of its rejected rows by record.
-
-        It is repeated when the reply is lost: setting an opt-out twice is setting it once.
-        """
-        answer = self.session.json(
-            "PATCH",
-            "composite/sobjects",
-            repeatable=True,
-            headers=WRITE_HEADERS,
-            json={"allOrNone": False, "records": [row.body for row in sent]},
-        )
-        rejected = codes_of_rejected([row.sent_id for row in sent], answer)
+        """Send one request; returns the codes of its rejected rows by record."""
+        try:
+            rejected = self._ask(sent)
+        except SalesforceUnavailableError as error:
+            if error.was_sent:
+                error.in_doubt = frozenset(row.record_id for row in sent)
+            raise
+        except IncompleteJobError as error:
+            error.in_doubt = frozenset(row.record_id for row in sent)
+            raise
         return {
             row.record_id: row.code(rejected[row.sent_id])
             for row in sent
             if row.sent_id in rejected
         }
+
+    def _ask(self, sent: list[_Row]) -> dict[str, str]:
+        """Send; it is not repeated when the reply is lost.
+
+        Ticking a box twice is ticking it once, but each time somebody's automation runs: whoever
+        asks reads the records first, and sends what is still missing.
+        """
+        answer = self.session.json(
+            "PATCH",
+            "composite/sobjects",
+            repeatable=False,
+            headers=WRITE_HEADERS,
+            json={"allOrNone": False, "records": [row.body for row in sent]},
+        )
+        return codes_of_rejected([row.sent_id for row in sent], answer)
 
 
 def _sent(rows: pd.DataFrame) -> list[_Row]:

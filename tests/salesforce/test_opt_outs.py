@@ -4,10 +4,15 @@ import json
 
 import pandas as pd
 import pytest
+import requests
 
 from include.domain.ids import to_18
 from include.salesforce.client import SalesforceClient
-from include.salesforce.errors import SalesforceRequestError, SalesforceUnavailableError
+from include.salesforce.errors import (
+    IncompleteJobError,
+    SalesforceRequestError,
+    SalesforceUnavailableError,
+)
 from tests.salesforce.scripted import Answer, ScriptedSalesforce, error
 
 FLAG, SALES = "HasOptedOutOfEmail", "Sales_Opt_Out__c"
@@ -90,16 +95,28 @@ def test_what_an_account_may_not_is_one_code() -> None:
     assert found[["record_id", "code"]].to_numpy().tolist() == [[CONTACTS[0], "PERSON_ACCOUNT"]]
 
 
-def test_a_lost_reply_is_asked_for_again_and_what_was_yielded_stands() -> None:
-    salesforce = ScriptedSalesforce(
-        Answer(503), Answer(body=done(*CONTACTS[:200])), *[Answer(503)] * 3
-    )
+def test_a_lost_reply_is_not_asked_for_again_and_names_what_is_in_doubt() -> None:
+    salesforce = ScriptedSalesforce(Answer(body=done(*CONTACTS[:200])), Answer(503))
     outcomes = SalesforceClient(salesforce.session).opt_out(
-        rows(*[(c, None, (FLAG,)) for c in CONTACTS[:201]])
+        rows(*[(c, None, (FLAG,)) for c in CONTACTS[:202]])
     )
     assert len(next(outcomes)) == 200
-    with pytest.raises(SalesforceUnavailableError):
+    with pytest.raises(SalesforceUnavailableError) as lost:
         next(outcomes)
+    assert lost.value.in_doubt == {*CONTACTS[200:202]}
+    assert len(salesforce.wire.sent) == 2
+
+
+def test_what_certainly_never_left_is_sent_again() -> None:
+    refused = requests.ConnectTimeout()
+    salesforce = ScriptedSalesforce(refused, Answer(body=done(CONTACTS[0])))
+    assert opt_out(salesforce, rows((CONTACTS[0], None, (FLAG,))))["succeeded"].all()
+
+
+def test_an_answer_that_does_not_add_up_is_in_doubt_too() -> None:
+    with pytest.raises(IncompleteJobError) as odd:
+        opt_out(ScriptedSalesforce(Answer(body=[])), rows((CONTACTS[0], None, (FLAG,))))
+    assert odd.value.in_doubt == {CONTACTS[0]}
 
 
 def test_a_request_that_is_refused_as_a_whole_is_an_error() -> None:

@@ -1,6 +1,6 @@
 """What a merge decides by: gathered once, staged, so that it can be explained later."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -109,9 +109,9 @@ def read_times(
     )
     if asked.empty:
         return frames.empty(frames.Times)
-    history = _history(client, asked, access)
-    is_ours = history["by"] == client.user_id()
-    by_us = _modified_by(extract, asked["record_id"], client.user_id())
+    history, user = _history(client, asked, access), client.user_id()
+    is_ours = history["by"] == user
+    by_us = _modified_by(extract, asked["record_id"], user)
     ours = _own_writes(engine, run, access, by_us, history[is_ours])
     times = pd.concat([history[~is_ours], ours, history[is_ours]], ignore_index=True)
     # A colleague's tick is theirs, whoever edited the record since. What we wrote is dated by the

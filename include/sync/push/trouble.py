@@ -35,7 +35,7 @@ PASSING: Final = (
 
 LOW_BUDGET: Final = "LOW_API_BUDGET"
 SLOWER: Final = timedelta(seconds=30)
-_FIRST: Final = timedelta(seconds=5)
+_FIRST: Final = timedelta(seconds=1)
 _LONGEST: Final = timedelta(minutes=5)
 _NO_REQUESTS: Final = timedelta(minutes=15)  # they come back over 24 hours, a few at a time
 _PERSON: Final = timedelta(minutes=1)

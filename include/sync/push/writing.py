@@ -48,11 +48,37 @@ def carry_out(work: Work, decided: Decided) -> Written:
     try:
         parts.extend(_opt_outs(work, decided))
     except PASSING as error:
-        parts.append(_not_written(decided.opt_outs, parts, failure_of(error)))
-        waiting = _clears_of(decided) if decided.may_clear else ()
-        return _written(parts, work.nothing_written(), error, _left(waiting, decided, error))
+        return _interrupted(work, decided, parts, error)
     recorded, interrupted, left = _clears(work, decided)
     return _written(parts, recorded, interrupted, left)
+
+
+def _interrupted(
+    work: Work, decided: Decided, parts: list[pd.DataFrame], error: TransientSyncError
+) -> Written:
+    """Tell of the rest that it was not written.
+
+    What is in doubt has no outcome yet: the next attempt looks at the record, and tells. See `lost`.
+    """
+    answered = {record_id for part in parts for record_id in part["record_id"]}
+    in_doubt = getattr(error, "in_doubt", frozenset())
+    left = decided.opt_outs[~decided.opt_outs["record_id"].isin(answered)]
+    failure = failure_of(error)
+    not_sent = left[~left["record_id"].isin(in_doubt)].assign(
+        side=Side.SALESFORCE.value,
+        outcome=Outcome.FAILED.value,
+        failure_class=failure.failure_class.value,
+        code=failure.code,
+        fix=failure.fix,
+    )
+    waiting = _clears_of(decided) if decided.may_clear else ()
+    doubtful = {decided.labels[int(person)]: failure for person in left["person_id"]}
+    return _written(
+        [*parts, not_sent],
+        work.nothing_written(),
+        error,
+        doubtful | _left(waiting, decided, error),
+    )
 
 
 def _written(
@@ -90,19 +116,6 @@ def _opt_outs(work: Work, decided: Decided) -> Iterator[pd.DataFrame]:
             outcome=outcomes["outcome"].mask(done, Outcome.CONFIRMED.value),
             code=outcomes["code"].mask(done, PUSHED),
         )
-
-
-def _not_written(rows: pd.DataFrame, parts: list[pd.DataFrame], failure: Failure) -> pd.DataFrame:
-    """Give what was not answered the reason of the interruption."""
-    known = pd.concat(parts)["record_id"] if parts else pd.Series([], dtype="str")
-    left = rows[~rows["record_id"].isin(known)]
-    return left.assign(
-        side=Side.SALESFORCE.value,
-        outcome=Outcome.FAILED.value,
-        failure_class=failure.failure_class.value,
-        code=failure.code,
-        fix=failure.fix,
-    )
 
 
 def _clears(
