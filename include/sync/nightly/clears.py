@@ -134,7 +134,8 @@ def clears_of(
     dated = consents.set_index("act_id")["at"]
     concerned = {*planned["person_id"], *accepted["person_id"]}
     stands = opt_outs[opt_outs["person_id"].isin(concerned)]
-    known = {int(person): rows.tolist() for person, rows in stands.groupby("person_id")["act_id"]}
+    by_person = stands.groupby("person_id")["act_id"]
+    known = {int(str(person)): rows.tolist() for person, rows in by_person}
 
     def clear(rows: pd.DataFrame, judged: pd.DataFrame) -> Clear:
         acts = _acts(run, rows, judged, dated, key)

@@ -72,6 +72,7 @@ class Decided:
         clears: what is to be cleared, one row per person, field and side.
         accepted: judgements that become true with the clears.
         consents: what they accept.
+        standing: opt-outs that the plan knew.
         may_clear: false where a person has to be asked first.
         held: groups whose clears wait, and why.
         key: names what is recorded in the store.
@@ -83,6 +84,7 @@ class Decided:
     clears: pd.DataFrame
     accepted: pd.DataFrame
     consents: pd.DataFrame
+    standing: pd.DataFrame
     may_clear: bool
     held: Mapping[str, str]
     key: str
@@ -134,6 +136,7 @@ def record(work: Work, merged: Merged, key: str) -> Decided:
         clears=clears,
         accepted=result.judgements[result.judgements["verdict"] == Verdict.ACCEPTED.value],
         consents=merged.groups.resubscribes,
+        standing=merged.groups.opt_outs,
         may_clear=may_clear,
         held={merged.labels[person]: code for person in waiting},
         key=key,

@@ -58,10 +58,10 @@ def _interrupted(
 ) -> Written:
     """Tell of the rest that it was not written.
 
-    What is in doubt has no outcome yet: the next attempt looks at the record, and tells. See `lost`.
+    What is in doubt has no outcome yet: the next attempt looks at the record. See `lost`.
     """
     answered = {record_id for part in parts for record_id in part["record_id"]}
-    in_doubt = getattr(error, "in_doubt", frozenset())
+    in_doubt: frozenset[str] = getattr(error, "in_doubt", frozenset())
     left = decided.opt_outs[~decided.opt_outs["record_id"].isin(answered)]
     failure = failure_of(error)
     not_sent = left[~left["record_id"].isin(in_doubt)].assign(
@@ -142,7 +142,12 @@ def _clears(
 
 def _clears_of(decided: Decided) -> Iterator[Clear]:
     return clears_of(
-        decided.run, decided.clears, decided.accepted, decided.consents, key=decided.key
+        decided.run,
+        decided.clears,
+        decided.accepted,
+        decided.consents,
+        decided.standing,
+        key=decided.key,
     )
 
 
