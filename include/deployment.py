@@ -19,11 +19,15 @@ class Deployment(BaseSettings):
     Attributes:
         staging: folder or object store for rows between tasks, as Airflow writes paths:
             `file:///var/lib/opt-out-sync`, `s3://connection@bucket/prefix`.
+        push_linger_seconds: how long the outbox must be idle before a push ends.
+        push_longest_seconds: how long a push runs at most; the next one goes on.
     """
 
     model_config = SettingsConfigDict(env_prefix="OPT_OUT_SYNC_")
 
     staging: str = Field(min_length=1)
+    push_linger_seconds: float = Field(default=60.0, ge=0, le=3_600)
+    push_longest_seconds: float = Field(default=600.0, gt=0, le=3_600)
 
     @classmethod
     def from_environment(cls) -> "Deployment":

@@ -36,6 +36,21 @@ def salesforce() -> "SalesforceClient":
     return SalesforceClient(SalesforceSession(_login))
 
 
+def salesforce_for_pushes() -> "SalesforceClient":
+    """Return a client that gives up early: a push waits in the outbox, not in a request."""
+    from include.salesforce.client import SalesforceClient
+    from include.salesforce.repetition import Backoff
+    from include.salesforce.session import SalesforceSession
+    from include.salesforce.transport import Timeouts
+
+    session = SalesforceSession(
+        _login,
+        timeouts=Timeouts(connect=5.0, read=30.0),
+        backoff=Backoff(attempts=2, first=0.5, longest=5.0),
+    )
+    return SalesforceClient(session)
+
+
 def staging() -> "UPath":
     """Return the folder where rows rest between tasks (`OPT_OUT_SYNC_STAGING`)."""
     from include.deployment import Deployment

@@ -16,6 +16,13 @@ def step_counts(engine: Engine, run_id: int, step: str) -> dict[str, Any] | None
     return counts
 
 
+def last_access(engine: Engine, org_id: str) -> dict[str, Any] | None:
+    """Return the counts of the newest preflight of an org that wrote down access and its time."""
+    with transaction(engine) as conn:
+        counts: dict[str, Any] | None = conn.execute(text(LAST_ACCESS), {"org_id": org_id}).scalar()
+    return counts
+
+
 def unfinished_steps(engine: Engine, run_id: int) -> list[str]:
     """Return the steps that started and did not finish, oldest first."""
     with transaction(engine) as conn:
@@ -38,6 +45,14 @@ def last_opted_out(engine: Engine, run_id: int) -> dict[str, tuple[int, int]]:
     }
 
 
+LAST_ACCESS = """
+SELECT s.counts
+FROM opt_out_sync.sync_step AS s
+JOIN opt_out_sync.sync_run AS r ON r.id = s.sync_run_id
+WHERE s.step = 'preflight' AND s.counts ? 'access_read_at' AND r.org_id = :org_id
+ORDER BY s.sync_run_id DESC
+LIMIT 1
+"""
 UNFINISHED = """
 SELECT step FROM opt_out_sync.sync_step
 WHERE sync_run_id = :run_id AND finished_at IS NULL ORDER BY started_at, step

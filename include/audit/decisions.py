@@ -1,11 +1,12 @@
 """Decisions: why each link was left alone or written. Insert-only."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from include.audit.runs import Run, guard
 from include.store.bulk import fetch_frame, staged
@@ -98,9 +99,27 @@ def record_unlinked(
         StaleAttemptError: a newer attempt has replaced this one.
     """
     guard(conn, run, now=now)
+    if unlinked.empty and not is_complete:
+        return unlinked.astype(UNLINKED_DTYPES)
     with staged(conn, "seen_unlinked", unlinked, UNLINKED):
         if is_complete:
             conn.execute(sql_file(HERE, "forget_linked"))
         values = {"run_id": run.id, "now": now}
         changed = conn.execute(sql_file(HERE, "remember_unlinked"), values)
         return fetch_frame(changed, UNLINKED_DTYPES)
+
+
+@database_errors()
+def forget_unlinked(conn: Connection, run: Run, person_ids: Iterable[int], *, now: datetime) -> int:
+    """Take people off that list whose opt-out can reach Salesforce now; returns how many.
+
+    Raises:
+        StaleAttemptError: a newer attempt has replaced this one.
+    """
+    guard(conn, run, now=now)
+    return conn.execute(text(FORGET), {"people": [int(each) for each in person_ids]}).rowcount
+
+
+FORGET = """
+DELETE FROM opt_out_sync.unlinked_person WHERE person_id = ANY (CAST(:people AS bigint[]))
+"""

@@ -1,11 +1,12 @@
 """Judgements: what became of each resubscribe. Insert-only; the newest row of an act counts."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from include.audit.runs import Run, guard
 from include.store.bulk import fetch_frame, staged
@@ -60,3 +61,22 @@ def read_final(engine: Engine) -> pd.DataFrame:
     """
     with transaction(engine) as conn:
         return fetch_frame(conn.execute(sql_file(HERE, "refused")), FINAL_DTYPES)
+
+
+@database_errors()
+def refused_of(conn: Connection, act_ids: Iterable[int]) -> list[int]:
+    """Name those of some resubscribes that were refused: they are not judged again."""
+    values = {"acts": [int(each) for each in act_ids]}
+    return list(conn.execute(text(REFUSED), values).scalars())
+
+
+REFUSED = """
+SELECT act_id
+FROM (
+    SELECT DISTINCT ON (act_id) act_id, verdict
+    FROM opt_out_sync.resubscribe_judgement
+    WHERE act_id = ANY (CAST(:acts AS bigint[]))
+    ORDER BY act_id, id DESC
+) AS newest
+WHERE verdict = 'refused'
+"""

@@ -1,6 +1,7 @@
 """Links: the last value both sides of a person and a record agreed on."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from include.audit.planner import for_many_rows
 from include.audit.runs import Run, guard
 from include.domain.conflicts import TUG_OF_WAR_AFTER
-from include.store.bulk import snapshot, staged, to_pandas
+from include.store.bulk import fetch_arrow, snapshot, staged, to_pandas
 from include.store.database import sql_file
 from include.store.errors import database_errors
 
@@ -26,6 +27,18 @@ LINK = pa.schema(
     ]
 )
 VISIBILITY = pa.schema([*LINK, ("is_visible", pa.bool_()), ("is_deleted", pa.bool_())])
+LINKS = {
+    "person_id": pd.ArrowDtype(pa.int64()),
+    "record_id": pd.ArrowDtype(pa.string()),
+    "object": pd.ArrowDtype(pa.string()),
+    "field": pd.ArrowDtype(pa.string()),
+    "base": pd.ArrowDtype(pa.bool_()),
+    "base_since": pd.ArrowDtype(pa.timestamp("us", "UTC")),
+    "state": pd.ArrowDtype(pa.string()),
+    "is_visible": pd.ArrowDtype(pa.bool_()),
+    "evidence_id": pd.ArrowDtype(pa.int64()),
+    "flips": pd.ArrowDtype(pa.int64()),
+}
 COVERED = pa.schema([*LINK, ("evidence_id", pa.int64())])
 
 
@@ -66,6 +79,17 @@ def read_links(
 
 
 @database_errors()
+def links_of(conn: Connection, org_id: str, person_ids: Iterable[int]) -> pd.DataFrame:
+    """Read the links of some people, of every field, in a transaction of the caller's.
+
+    Returns:
+        The columns of `read_links`, in the types of `frames.Links`.
+    """
+    values = {"org_id": org_id, "person_ids": [int(each) for each in person_ids]}
+    return fetch_arrow(conn.execute(sql_file(HERE, "links_of"), values), LINKS)
+
+
+@database_errors()
 def opted_out_fields(conn: Connection, org_id: str) -> list[str]:
     """Return the opt-out fields on which links of an org agree on "opted out", by name.
 
@@ -82,14 +106,23 @@ def count_links(conn: Connection, org_id: str) -> int:
 
 
 @database_errors()
-def move_bases(conn: Connection, run: Run, *, now: datetime) -> int:
+def move_bases(
+    conn: Connection, run: Run, *, now: datetime, person_ids: Iterable[int] | None = None
+) -> int:
     """Move the base of each decided link that was seen or made to agree; add links first seen.
 
     A base moves where nothing was planned, or where every planned write has the newest outcome
     `confirmed`: the link's own, the one to the store of the same person, and those to the same
     record and field, whichever decision of this run plans them. A base that moves, and a confirmed
     write to Salesforce, end what evidence covered there; a base that moves to "not opted out" ends
-    a tug of war. A run that only plans moves nothing; repeating the call neither.
+    a tug of war. A base that moved after this run had begun to read knows better and stays. A run
+    that only plans moves nothing; repeating the call neither.
+
+    Args:
+        conn: in a transaction.
+        run: that decided.
+        now: when.
+        person_ids: of whole groups: only what was decided about these; None: all of the run.
 
     Returns:
         How many bases moved.
@@ -100,10 +133,41 @@ def move_bases(conn: Connection, run: Run, *, now: datetime) -> int:
     guard(conn, run, now=now)
     if run.plan_only:
         return 0
-    values = {"run_id": run.id, "now": now}
-    with for_many_rows(conn):
+    read_at = run.extraction_started_at or run.started_at
+    return _move_bases(conn, run, run.id, read_at, now, person_ids)
+
+
+@database_errors()
+def move_late_bases(
+    conn: Connection, run: Run, of_run_id: int, person_ids: Iterable[int], *, now: datetime
+) -> int:
+    """Move the bases of another run's writes, whose outcomes were found out now.
+
+    Raises:
+        StaleAttemptError: a newer attempt has replaced this one.
+    """
+    guard(conn, run, now=now)
+    return _move_bases(conn, run, of_run_id, now, now, person_ids)
+
+
+def _move_bases(
+    conn: Connection,
+    run: Run,
+    of_run_id: int,
+    read_at: datetime,
+    now: datetime,
+    person_ids: Iterable[int] | None,
+) -> int:
+    values = {
+        "run_id": of_run_id,
+        "org_id": run.org_id,
+        "now": now,
+        "read_at": read_at,
+        "person_ids": None if person_ids is None else [int(each) for each in person_ids],
+    }
+    with for_many_rows(conn) if person_ids is None else nullcontext():
         moved: int = conn.execute(sql_file(HERE, "move_bases"), values).scalar_one()
-        conn.execute(sql_file(HERE, "uncover_links"), {"run_id": run.id, "org_id": run.org_id})
+        conn.execute(sql_file(HERE, "uncover_links"), values)
     return moved
 
 
@@ -111,7 +175,7 @@ def move_bases(conn: Connection, run: Run, *, now: datetime) -> int:
 def record_visibility(conn: Connection, run: Run, changes: pd.DataFrame, *, now: datetime) -> int:
     """Remember which links' records were returned, deleted or not in the answer.
 
-    Also ends links whose record has not been visible for 30 days.
+    A night also ends links whose record has not been visible for 30 days.
 
     Args:
         conn: in a transaction.
@@ -127,9 +191,14 @@ def record_visibility(conn: Connection, run: Run, changes: pd.DataFrame, *, now:
         StaleAttemptError: a newer attempt has replaced this one.
     """
     guard(conn, run, now=now)
+    is_of_some = run.kind == "push"  # which looks at a few people, many times a minute
+    if is_of_some and changes.empty:
+        return 0
     values = {"org_id": run.org_id, "now": now}
     with staged(conn, "changed_visibility", changes, VISIBILITY):
         seen: int = conn.execute(sql_file(HERE, "record_visibility"), values).scalar_one()
+    if is_of_some:
+        return seen
     gone = conn.execute(text(GONE), {"org_id": run.org_id, "before": now - GONE_AFTER})
     return seen + gone.rowcount
 

@@ -298,6 +298,58 @@ class OrgConfirmation(Base):
     note: Mapped[str]
 
 
+class PushSignal(Base):
+    """Somebody changed since the push last looked. Only added and taken, never updated."""
+
+    __tablename__ = "push_signal"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    signalled_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class PushOutbox(Base):
+    """Where a person stands: whom the push has to look at, and what became of it."""
+
+    __tablename__ = "push_outbox"
+    __table_args__ = (
+        Index(
+            "push_outbox_due",
+            "next_attempt_at",
+            postgresql_where=text("state IN ('waiting', 'parked')"),
+        ),
+        Index("push_outbox_claimed", "claimed_by", postgresql_where=text("state = 'claimed'")),
+        {"schema": SCHEMA},
+    )
+
+    person_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    state: Mapped[str]
+    version: Mapped[int] = mapped_column(BigInteger)
+    marked_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    next_attempt_at: Mapped[datetime]
+    claimed_by: Mapped[int | None] = mapped_column(BigInteger)
+    failure_class: Mapped[str | None]
+    code: Mapped[str | None]
+    fix: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+
+
+class PushPause(Base):
+    """Why no push is made at the moment, and until when. At most one row."""
+
+    __tablename__ = "push_pause"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+    failures: Mapped[int]
+    code: Mapped[str]
+    reason: Mapped[str]
+
+
 __all__ = [
     "Base",
     "HeldClear",
@@ -305,6 +357,9 @@ __all__ = [
     "LinkRelease",
     "MergeAudit",
     "OrgConfirmation",
+    "PushOutbox",
+    "PushPause",
+    "PushSignal",
     "ResubscribeJudgement",
     "SalesforceJob",
     "SettingsVersionRow",

@@ -23,6 +23,7 @@ from include.store.database import transaction
 from include.store.errors import database_errors
 
 LEASE = timedelta(minutes=30)
+PUSH_LEASE = timedelta(minutes=5)  # nobody waits for it, but people whom a killed push had claimed
 PREFLIGHT = "preflight"
 Kind = Literal["night", "push", "held_clears", "replay", "correction"]
 Interval = tuple[datetime, datetime]
@@ -126,6 +127,11 @@ def open_run(
         return _start_step(conn, _read(conn, run_id), PREFLIGHT, now)
 
 
+def lease_of(kind: str) -> timedelta:
+    """Return how long a run of some kind may be silent before it counts as dead."""
+    return PUSH_LEASE if kind == "push" else LEASE
+
+
 open_night = open_run  # its name while a night was the only kind of run
 
 
@@ -203,7 +209,7 @@ def guard(conn: Connection, run: Run, *, now: datetime) -> None:
     Raises:
         StaleAttemptError: it is not; let the transaction roll back.
     """
-    lease = {"run_id": run.id, "lease": now + LEASE}
+    lease = {"run_id": run.id, "lease": now + lease_of(run.kind)}
     locked = conn.execute(text(run_sql.LOCK_AND_RENEW), lease).scalar()
     # A second statement on purpose: it must see what was committed while the lock was waited for.
     fence = conn.execute(text(run_sql.FENCE), {"run_id": run.id, "step": run.step}).scalar()
@@ -309,7 +315,8 @@ def _end_expired_run(conn: Connection, now: datetime) -> None:
 def _reopen(conn: Connection, run: Run, now: datetime) -> None:
     if run.kind != "push":
         _take_lease_again(conn, run, now)
-    conn.execute(text(run_sql.REOPEN), {"run_id": run.id, "lease": now + LEASE})
+    values = {"run_id": run.id, "lease": now + lease_of(run.kind)}
+    conn.execute(text(run_sql.REOPEN), values)
 
 
 def _take_lease_again(conn: Connection, run: Run, now: datetime) -> None:
@@ -346,7 +353,7 @@ def _insert(
         "version": settings.current(conn).version,
         "plan_only": plan_only,
         "now": now,
-        "lease": now + LEASE,
+        "lease": now + lease_of(kind),
         "closed_at": None if state == "open" else now,
     }
     run_id: int = conn.execute(text(run_sql.INSERT), values).scalar_one()

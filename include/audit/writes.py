@@ -42,6 +42,26 @@ LATEST_DTYPES = {
     "act_id": "Int64",
 }
 
+UNANSWERED_DTYPES = {
+    "sync_run_id": "int64",
+    "person_id": "int64",
+    "record_id": "str",
+    "object": "str",
+    "field": "str",
+    "target": "bool",
+}
+NEWEST_DTYPES = {
+    "person_id": "int64",
+    "record_id": "str",
+    "object": "str",
+    "field": "str",
+    "side": "str",
+    "target": "bool",
+    "outcome": "str",
+    "failure_class": "str",
+    "code": "str",
+    "fix": "str",
+}
 PENDING_DTYPES = {
     "person_id": "int64",
     "record_id": "str",
@@ -86,6 +106,47 @@ def record_outcomes(conn: Connection, run: Run, outcomes: pd.DataFrame, *, now: 
 
 
 @database_errors()
+def record_late_outcomes(
+    conn: Connection, run: Run, of_run_id: int, outcomes: pd.DataFrame, *, now: datetime
+) -> int:
+    """Add outcomes of writes of another run, which was killed before it could.
+
+    Args:
+        conn: in a transaction.
+        run: that found out.
+        of_run_id: that wrote.
+        outcomes: as for `record_outcomes`.
+        now: instant at which it was found out.
+
+    Returns:
+        How many rows were added.
+
+    Raises:
+        StaleAttemptError: a newer attempt has replaced this one.
+    """
+    guard(conn, run, now=now)
+    values = {"run_id": of_run_id, "org_id": run.org_id, "now": now}
+    with staged(conn, "new_outcome", outcomes, OUTCOMES):
+        return conn.execute(sql_file(HERE, "record_outcomes"), values).rowcount
+
+
+@database_errors()
+def unanswered(
+    conn: Connection, run: Run, person_ids: Iterable[int], *, since: datetime
+) -> pd.DataFrame:
+    """Read the writes to Salesforce that pushes planned for some people and never told the end of.
+
+    Those of other pushes that are at work are left out.
+
+    Returns:
+        One row per run, person, record and field: `sync_run_id`, `person_id` int64, `record_id`,
+        `object`, `field` str, `target` bool.
+    """
+    values = {"run_id": run.id, "people": [int(each) for each in person_ids], "since": since}
+    return fetch_frame(conn.execute(sql_file(HERE, "unanswered"), values), UNANSWERED_DTYPES)
+
+
+@database_errors()
 def rows_with_outcome(conn: Connection, run: Run, side: Side) -> pd.DataFrame:
     """Read the newest outcome of each write of this run to one side.
 
@@ -95,6 +156,17 @@ def rows_with_outcome(conn: Connection, run: Run, side: Side) -> pd.DataFrame:
     """
     values = {"run_id": run.id, "side": side.value}
     return fetch_frame(conn.execute(sql_file(HERE, "latest_outcomes"), values), LATEST_DTYPES)
+
+
+@database_errors()
+def newest_outcomes(conn: Connection, run: Run, person_ids: Iterable[int]) -> pd.DataFrame:
+    """Read the newest outcome of each write of a run for some people, with its reason.
+
+    Returns:
+        One row per person, record, field and side: columns of `OUTCOMES`, without job and act.
+    """
+    values = {"run_id": run.id, "people": [int(each) for each in person_ids]}
+    return fetch_frame(conn.execute(text(NEWEST_OUTCOMES), values), NEWEST_DTYPES)
 
 
 def applied(conn: Connection, run: Run, side: Side) -> pd.DataFrame:
@@ -184,6 +256,13 @@ def open_failures(conn: Connection, org_id: str) -> int:
 
 
 OPEN_FAILURES = "SELECT count(*) FROM opt_out_sync.v_open_failures WHERE org_id = :org_id"
+NEWEST_OUTCOMES = """
+SELECT DISTINCT ON (person_id, record_id, field, side)
+       person_id, record_id, object, field, side, target, outcome, failure_class, code, fix
+FROM opt_out_sync.write_attempt
+WHERE sync_run_id = :run_id AND person_id = ANY (CAST(:people AS bigint[]))
+ORDER BY person_id, record_id, field, side, id DESC
+"""
 RECENT_CLEARS = """
 SELECT count(DISTINCT (w.person_id, w.record_id, w.field))
 FROM opt_out_sync.write_attempt AS w

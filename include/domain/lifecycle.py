@@ -137,6 +137,11 @@ def resolve(
     )
 
 
+def successors(records: pd.DataFrame) -> pd.Series:
+    """Return the Id of the record that each record (a `frames.Records`) lives on as; null: none."""
+    return _next(records)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class _Hops:
     """Steps from a record to the one that it lives on as; `step` counts from 0."""
@@ -231,6 +236,9 @@ def _left(
 ) -> pd.DataFrame:
     """List the records that persons leave behind, each once: a retired link never joins again."""
     person_ids = people["person_id"].to_numpy(np.int64)
+    changed = _changed_ids(person_ids, links, keys, linked)
+    if not len(hops.person) and not len(changed):  # most often, where a few people are looked at
+        return _described(_nothing(), records, links, keys, linked, person_ids, fields, readable)
     hopped = pd.DataFrame(
         {
             "person_id": person_ids[linked.person[hops.person]],
@@ -239,7 +247,6 @@ def _left(
         }
     )
     hopped = hopped.merge(pd.DataFrame({"field": list(fields)}), how="cross")
-    changed = _changed_ids(person_ids, links, keys, linked)
     of_person = links["person_id"].to_numpy(np.int64)
     concerned = _link_keys(
         links, keys, np.flatnonzero(np.isin(of_person, hopped["person_id"].unique()))
@@ -255,6 +262,15 @@ def _left(
     )
     left["link"] = left["link"].fillna(-1).astype(np.intp)
     return _described(left, records, links, keys, linked, person_ids, fields, readable)
+
+
+def _nothing() -> pd.DataFrame:
+    """Return what `_left` joins together, without a row."""
+    text, number = np.zeros(0, object), np.zeros(0, np.int64)
+    at = np.zeros(0, np.intp)
+    return pd.DataFrame(
+        {"person_id": number, "key": number, "code": text, "field": text, "link": at}
+    )
 
 
 def _link_keys(links: pd.DataFrame, keys: _Keys, at: Positions) -> pd.DataFrame:

@@ -138,7 +138,8 @@ def _causes(sides: Sides, made: Plan, at: Positions, names: pd.Series) -> pd.Ser
         cause = cause.mask(joined, _joined_causes(sides, links.person[at]))
     if len(led):
         cause.iloc[led] = _leaders_causes(sides, leads[led]).to_numpy(object)
-    return cause.mask((to_store == 0) | (to_salesforce == 0), _clearing(sides, at, seen))
+    clears = (to_store == 0) | (to_salesforce == 0)
+    return cause.mask(clears, _clearing(sides, at, seen)) if clears.any() else cause
 
 
 def _stamp(sides: Sides, at: Positions) -> pd.Series:

@@ -1,5 +1,7 @@
 """What was decided, as rows of the audit: each can be understood alone."""
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 
@@ -14,6 +16,18 @@ from include.domain.plan import Plan
 from include.domain.row_parts import (
     TIME,
     Sides,
+)
+
+_JUDGED: Final = {
+    "act_id": "int64",
+    "person_id": "int64",
+    "verdict": "str",
+    "code": "str",
+    "in_the_way": "str",
+    "retry_after": TIME,
+}
+_NO_JUDGEMENTS: Final = pd.DataFrame(columns=[*_JUDGED, "reason"]).astype(
+    {**_JUDGED, "reason": "str"}
 )
 
 
@@ -42,15 +56,16 @@ def decisions(sides: Sides, made: Plan, listed: Positions, known: pd.DataFrame) 
 def retired(life: Life) -> pd.DataFrame:
     """Return the links that end: `person_id`, `record_id`, `object`, `field`."""
     columns = ["person_id", "record_id", "object", "field"]
-    ended = pd.concat([life.left[columns], life.orphaned[columns]], ignore_index=True)
+    ended = life.left[columns]
+    if len(life.orphaned):
+        ended = pd.concat([ended, life.orphaned[columns]], ignore_index=True)
     return ended.astype({"person_id": "int64", "record_id": "str", "object": "str", "field": "str"})
 
 
 def judgements(judged: pd.DataFrame, dropped: pd.DataFrame) -> pd.DataFrame:
     """Return one row per judged resubscribe, with the reason in plain English."""
-    both = pd.concat([judged, dropped], ignore_index=True).astype(
-        {"act_id": "int64", "person_id": "int64", "verdict": "str", "code": "str"}
-        | {"in_the_way": "str", "retry_after": TIME}
-    )
+    if judged.empty and dropped.empty:
+        return _NO_JUDGEMENTS
+    both = pd.concat([judged, dropped], ignore_index=True).astype(_JUDGED)
     both = both.sort_values("act_id", ignore_index=True)
     return both.assign(reason=sentences.explain_judgements(both))

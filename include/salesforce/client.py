@@ -17,6 +17,7 @@ from include.salesforce.collections import Collections
 from include.salesforce.describe import FieldAccess, has_person_accounts, read_field_access
 from include.salesforce.jobs import JobJournal
 from include.salesforce.limits import ApiBudget, read_budget
+from include.salesforce.opt_outs import OptOuts
 from include.salesforce.person_accounts import (
     ACCOUNT,
     account_field,
@@ -71,6 +72,11 @@ class SalesforceClient:
             UnknownUserError: Salesforce does not tell.
         """
         return read_user_id(self._session)
+
+    @property
+    def known_budget(self) -> ApiBudget | None:
+        """The org's API requests as the last answer told them; null before the first one."""
+        return self._session.usage
 
     def api_budget(self) -> ApiBudget:
         """Return the org's API requests of the last 24 hours: used, allowed, remaining."""
@@ -136,7 +142,7 @@ class SalesforceClient:
         *,
         person_accounts: bool,
     ) -> pd.DataFrame:
-        """Read records as they are now, 200 per request.
+        """Read records as they are now: a few in one request, many 2,000 per request.
 
         Returns:
             One row per record that exists, in no order, with the columns of `extract_records`,
@@ -150,6 +156,19 @@ class SalesforceClient:
         """
         selection = Selection(obj, tuple(fields), person_accounts)
         return rest_query.read_records(self._session, selection, normalised(record_ids))
+
+    def read_predecessors(self, obj: SalesforceObject, record_ids: Sequence[str]) -> list[str]:
+        """Name the records that were merged into some of these, or Leads converted to them.
+
+        One or two requests per 200 records. Each hop of a chain takes a call of its own.
+
+        Returns:
+            Ids of 18 characters, each once, in no order.
+
+        Raises:
+            ValueError: an Id is none.
+        """
+        return rest_query.read_predecessors(self._session, obj, normalised(record_ids))
 
     def read_history(
         self,
@@ -250,6 +269,32 @@ class SalesforceClient:
         ids = accounts["account_id"].drop_duplicates(ignore_index=True)
         for frame in self._write(ACCOUNT, name, ids, jobs, bulk_threshold):
             yield of_contacts(frame, accounts)
+
+    def opt_out(self, rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        """Opt records of any object out, 200 per request, and yield what became of them.
+
+        For a few at a time: many of one field go by `write_flags`, as Bulk jobs. Nothing is sent
+        before the first frame is asked for, and it may be done again.
+
+        Args:
+            rows: one row per record: `record_id`, `object` (Contact or Lead), `account_id` (null
+                unless it is a person account: then that is written), `fields` (a tuple of API
+                names, as the Contact or Lead has them).
+
+        Returns:
+            The frames of `write_flags`, without a job; a frame per request. One code speaks for
+            all fields of a record.
+
+        Raises:
+            IncompleteJobError: Salesforce's results do not cover exactly what was sent.
+            SalesforceUnavailableError, ApiLimitError, SessionExpiredError: no answer; frames
+                already yielded stand. The error names the records that are `in_doubt`: nothing is
+                sent twice unasked.
+            SalesforceRequestError: Salesforce refuses the request as a whole.
+            InvalidFieldNameError: not an API name.
+            ValueError: an Id is none, or a record has two rows.
+        """
+        yield from OptOuts(self._session).write(rows)
 
     def clear_record(
         self,

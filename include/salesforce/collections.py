@@ -42,12 +42,17 @@ class Collections:
     def read(self, record_ids: pd.Series, fields: Sequence[str]) -> pd.DataFrame:
         """Return record_id and a nullable boolean column per field; null where no record came."""
         names = [checked_field(each) for each in fields]
-        found: dict[str, dict[str, Any]] = {}
-        for chunk in _chunks(record_ids, READ_PER_REQUEST):
-            found |= self._read_chunk(chunk, names)
+        found = self.rows(record_ids, names)
         return pd.DataFrame(
             {"record_id": record_ids} | {name: _flags(record_ids, found, name) for name in names}
         )
+
+    def rows(self, record_ids: pd.Series, fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the records that came, by Id, as Salesforce answers them; deleted ones do not."""
+        found: dict[str, dict[str, Any]] = {}
+        for chunk in _chunks(record_ids, READ_PER_REQUEST):
+            found |= self._read_chunk(chunk, [each for each in fields if each != "Id"])
+        return found
 
     def _write_chunk(self, sent: pd.Series, field: str) -> pd.DataFrame:
         try:

@@ -30,7 +30,10 @@ class SalesforceUnavailableError(TransientSyncError):
         was_sent: false only when the request certainly never reached Salesforce.
         retry_after: seconds Salesforce asked us to wait, or null.
         code: Salesforce's code, where it answered with one.
+        in_doubt: Ids of records of which nobody knows whether they were written.
     """
+
+    in_doubt: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -55,7 +58,13 @@ class SessionExpiredError(TransientSyncError):
 
 
 class IncompleteJobError(TransientSyncError):
-    """Counts or Ids do not add up, so nothing of the answer may be believed."""
+    """Counts or Ids do not add up, so nothing of the answer may be believed.
+
+    Attributes:
+        in_doubt: Ids of records of which nobody knows whether they were written.
+    """
+
+    in_doubt: frozenset[str] = frozenset()
 
 
 class JobInterruptedError(TransientSyncError):

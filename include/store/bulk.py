@@ -147,6 +147,26 @@ def fetch_frame(
     return frame.astype(dtypes)[list(dtypes)]
 
 
+def fetch_arrow(
+    result: CursorResult[tuple[object, ...]], dtypes: Mapping[str, pd.ArrowDtype]
+) -> pd.DataFrame:
+    """The rows of a small query as an Arrow-backed frame with these columns, also when empty.
+
+    Made of columns, not of rows: a push reads a few rows at a time, and casting a frame takes
+    longer than the query.
+    """
+    names = list(result.keys())
+    columns = dict(zip(names, zip(*result.fetchall(), strict=True), strict=False))
+    return pd.DataFrame(
+        {
+            name: pd.arrays.ArrowExtensionArray(
+                pa.array(columns.get(name, ()), type=dtype.pyarrow_dtype)
+            )
+            for name, dtype in dtypes.items()
+        }
+    )
+
+
 def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     unknown = set(frame.columns) - set(schema.names)
     if unknown:

@@ -15,12 +15,20 @@ import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 from upath import UPath
 
-from include.store.bulk import Snapshot, fetch_frame, snapshot, staged, write_parquet
+from include.store.bulk import (
+    Snapshot,
+    fetch_arrow,
+    fetch_frame,
+    snapshot,
+    staged,
+    write_parquet,
+)
 from include.store.database import sql_file, transaction
 from include.store.errors import database_errors
 
 HERE = Path(__file__).parent
 ASKED_PERSON = pa.schema([("person_id", pa.int64())])
+ONE_INSTANT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 STATES = {"person_id": "int64", "is_opted_out": "boolean"}
 
 _INTEGER: Final = pd.ArrowDtype(pa.int64())
@@ -101,25 +109,37 @@ def extract_people(
 
 
 def read_groups(
-    engine: Engine, person_ids: Iterable[int]
+    engine: Engine, person_ids: Iterable[int], record_ids: Iterable[str] = ()
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Read some people, and everybody who names the same Salesforce record as one of them.
 
     All three are read at one instant, by index: everybody else's rows stay untouched.
 
+    Args:
+        engine: the store.
+        person_ids: of the people.
+        record_ids: whoever names one of these records is read, too.
+
     Returns:
         People, opt-outs and resubscribes with the columns of `extract_people`, Arrow-backed.
         People who do not exist are absent.
     """
-    asked = pd.DataFrame({"person_id": pd.Series(list(person_ids), dtype="int64")})
     with transaction(engine) as conn:
-        conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        with staged(conn, "asked_person", asked, ASKED_PERSON):
-            people = fetch_frame(conn.execute(sql_file(HERE, "group_people")), PEOPLE)
-        values = {"person_ids": [int(each) for each in people["person_id"]]}
-        opt_outs = fetch_frame(conn.execute(sql_file(HERE, "group_opt_outs"), values), OPT_OUTS)
-        resubscribes = conn.execute(sql_file(HERE, "group_resubscribes"), values)
-        return people, opt_outs, fetch_frame(resubscribes, RESUBSCRIBES)
+        conn.execute(text(ONE_INSTANT))
+        return groups_of(conn, person_ids, record_ids)
+
+
+@database_errors()
+def groups_of(
+    conn: Connection, person_ids: Iterable[int], record_ids: Iterable[str] = ()
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Read the same in a transaction of the caller's, which sees the database at one instant."""
+    asked = {"person_ids": [int(each) for each in person_ids], "record_ids": list(record_ids)}
+    people = fetch_arrow(conn.execute(sql_file(HERE, "group_people"), asked), PEOPLE)
+    values = {"person_ids": people["person_id"].tolist()}
+    opt_outs = fetch_arrow(conn.execute(sql_file(HERE, "group_opt_outs"), values), OPT_OUTS)
+    resubscribes = conn.execute(sql_file(HERE, "group_resubscribes"), values)
+    return people, opt_outs, fetch_arrow(resubscribes, RESUBSCRIBES)
 
 
 @database_errors()

@@ -11,14 +11,13 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from include.audit.runs import Run
-from include.domain import ids
 from include.domain.conflicts import Verdict
 from include.domain.frames import Extract
 from include.domain.merge import MergeResult
 from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
-from include.store import people as store_people
 from include.sync.clock import Clock
+from include.sync.groups import Reader
 from include.sync.nightly import inputs
 from include.sync.nightly.merge import ACCEPTED, decide_for
 from include.sync.preflight import Access
@@ -97,20 +96,18 @@ def _read_groups(
     person_ids: Collection[int],
     clock: Clock,
 ) -> Extract:
-    people, opt_outs, resubscribes = store_people.read_groups(engine, person_ids)
-    stage.write(inputs.PEOPLE, people, clock())
-    stage.write(inputs.OPT_OUTS, opt_outs, clock())
-    stage.write(inputs.RESUBSCRIBES, resubscribes, clock())
-    named = ids.classify(people["salesforce_id"])
+    """Read and stage whole groups: also who is linked to a record that was merged into theirs."""
+    groups = Reader(engine, client, run.org, access).read_whole(person_ids)
+    stage.write(inputs.PEOPLE, groups.people, clock())
+    stage.write(inputs.OPT_OUTS, groups.opt_outs, clock())
+    stage.write(inputs.RESUBSCRIBES, groups.resubscribes, clock())
     for obj in SalesforceObject:
-        fields = access.fields_of(obj)
-        if fields:
-            wanted = named.loc[named["object"] == obj.value, "record_id"].drop_duplicates()
-            records = client.read_records(
-                obj, fields, wanted.tolist(), person_accounts=access.person_accounts
+        if access.fields_of(obj):
+            nothing = client.read_records(
+                obj, access.fields_of(obj), [], person_accounts=access.person_accounts
             )
-            stage.write(obj, records, clock())
-    everybody = people["person_id"].tolist()
+            stage.write(obj, groups.records.get(obj, nothing), clock())
+    everybody = groups.people["person_id"].tolist()
     return inputs.gather(engine, client, stage, run, access, clock(), person_ids=everybody)
 
 

@@ -127,10 +127,18 @@ class Access:
         fields: by opt-out field and object. Beside the fields of the mode there are those that an
             earlier mode set, so that evidence can clear them, too.
         person_accounts: whether the org has them.
+        read_at: when Salesforce said so; None: just now.
     """
 
     fields: Mapping[str, Mapping[SalesforceObject, FieldAccess]]
     person_accounts: bool
+    read_at: datetime | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything can be read and written."""
+        found = [access for objects in self.fields.values() for access in objects.values()]
+        return all(access.readable and access.updateable for access in found)
 
     def readable(self, fields: Collection[str]) -> dict[str, tuple[SalesforceObject, ...]]:
         """Return by field the objects on which it can be read."""
@@ -147,13 +155,41 @@ class Access:
 
 def access_of(engine: Engine, sync_run_id: int) -> Access:
     """Return what preflight found readable and updateable."""
-    counts = attempts.step_counts(engine, sync_run_id, runs.PREFLIGHT) or {}
+    return access_in(attempts.step_counts(engine, sync_run_id, runs.PREFLIGHT) or {})
+
+
+def access_in(counts: Mapping[str, Any]) -> Access:
+    """Return what a preflight wrote down."""
     found: dict[str, Any] = counts["access"]
     fields = {
         field: {SalesforceObject(obj): FieldAccess(**access) for obj, access in objects.items()}
         for field, objects in found.items()
     }
-    return Access(fields, counts["person_accounts"])
+    read_at = counts.get("access_read_at")
+    return Access(
+        fields, counts["person_accounts"], datetime.fromisoformat(read_at) if read_at else None
+    )
+
+
+def access_counts(access: Access, read_at: datetime) -> dict[str, Any]:
+    """Return what a preflight writes down of access."""
+    return {
+        "access": {
+            field: {obj.value: asdict(found) for obj, found in objects.items()}
+            for field, objects in access.fields.items()
+        },
+        "access_read_at": read_at.isoformat(),
+        "person_accounts": access.person_accounts,
+    }
+
+
+def find_access(client: SalesforceClient, fields: Sequence[str]) -> Access:
+    """Ask Salesforce what the integration user may read and write."""
+    found = {
+        field: {obj: client.field_access(obj, field) for obj in SalesforceObject}
+        for field in fields
+    }
+    return Access(found, client.has_person_accounts())
 
 
 def _switched_off(engine: Engine) -> str | None:
@@ -170,31 +206,21 @@ def _check(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> 
     run = runs.bind_org(engine, run, client.organization_id(), now=clock())
     remaining = _check_budget(client, run.settings.settings.api_reserve)
     chosen = run.settings.settings.opt_out_fields
-    access = {
-        field: {obj: client.field_access(obj, field) for obj in SalesforceObject}
-        for field in _fields_of_interest(engine, run, chosen)
-    }
+    access = find_access(client, fields_of_interest(engine, run, chosen))
     for field in chosen:
-        for obj, found in access[field].items():
+        for obj, found in access.fields[field].items():
             _tell(obj, field, found)
-    counts = {
-        "access": {
-            field: {obj.value: asdict(found) for obj, found in objects.items()}
-            for field, objects in access.items()
-        },
-        "person_accounts": client.has_person_accounts(),
-        "api_requests_remaining": remaining,
-    }
     with transaction(engine) as conn:
         now = clock()
+        counts = access_counts(access, now) | {"api_requests_remaining": remaining}
         runs.guard(conn, run, now=now)
         runs.mark_extraction_started(conn, run, now=now)
         runs.finish_step(conn, run, counts, now=now)
     return run.id
 
 
-def _fields_of_interest(engine: Engine, run: Run, chosen: Sequence[str]) -> list[str]:
-    """Add the fields that an earlier mode opted people out in."""
+def fields_of_interest(engine: Engine, run: Run, chosen: Sequence[str]) -> list[str]:
+    """Add to the fields of the mode the fields that an earlier mode opted people out in."""
     with transaction(engine) as conn:
         earlier = links.opted_out_fields(conn, run.org)
     return [*chosen, *(field for field in earlier if field not in chosen)]

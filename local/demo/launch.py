@@ -41,7 +41,7 @@ _START_SECONDS = 180
 # All logs are files on this machine: nobody needs to serve them over HTTP.
 _AIRFLOW = {
     "api-server": ("airflow", "api-server"),
-    "scheduler": ("local.demo.scheduler", "--skip-serve-logs"),
+    "scheduler": ("plugins.unsubscribe_sync_preload", "scheduler", "--skip-serve-logs"),
     "dag-processor": ("airflow", "dag-processor"),
     "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
 }

@@ -5,19 +5,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 from local.demo.airflow_api import AirflowApi
 from local.demo.web import NotReachableError
-from local.supervisor import STOPPING_SIGNALS, Supervisor
+from local.supervisor import STOPPING_SIGNALS, Child, Supervisor
 
 COMPONENTS = {
     "api-server": ["airflow", "api-server"],
-    "scheduler": ["local.demo.scheduler", "--skip-serve-logs"],
+    "scheduler": ["plugins.unsubscribe_sync_preload", "scheduler", "--skip-serve-logs"],
     "dag-processor": ["airflow", "dag-processor"],
 }
 TERMINAL = {"success", "failed", "skipped", "upstream_failed"}
@@ -27,6 +28,22 @@ TERMINAL = {"success", "failed", "skipped", "upstream_failed"}
 class RunningAirflow:
     api: AirflowApi
     supervisor: Supervisor
+    environment: Mapping[str, str]
+    started: dict[str, tuple[Child, list[str]]] = field(default_factory=dict)
+
+    def start(self, name: str, module: list[str]) -> None:
+        command = [sys.executable, "-m", *module]
+        self.started[name] = (self.supervisor.start(name, command, self.environment), module)
+
+    def kill(self, name: str) -> None:
+        """End a component and everything it started, as a power cut would."""
+        child, _ = self.started[name]
+        for process in [*child.process.children(recursive=True), child.process]:
+            process.kill()
+        self.supervisor.finish(child, 10)
+
+    def start_again(self, name: str) -> None:
+        self.start(name, self.started[name][1])
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         return self.api._call(method, path, body)
@@ -110,19 +127,23 @@ class RunningAirflow:
 
 @contextmanager
 def running_airflow(
-    home: Path, url: str, environment: Mapping[str, str], dag_ids: set[str]
+    home: Path,
+    url: str,
+    environment: Mapping[str, str],
+    dag_ids: set[str],
+    more: Mapping[str, list[str]] = MappingProxyType({}),
 ) -> Iterator[RunningAirflow]:
     """Start Airflow, wait until it knows the DAGs, and stop it with everything it started."""
     handlers = {number: signal.getsignal(number) for number in STOPPING_SIGNALS}
     begun = datetime.now(UTC)
     try:
         with Supervisor(home / "processes.json", home / "logs", grace=5.0) as supervisor:
-            airflow = RunningAirflow(AirflowApi(url), supervisor)
+            airflow = RunningAirflow(AirflowApi(url), supervisor, environment)
             migration = [sys.executable, "-m", "airflow", "db", "migrate"]
             child = supervisor.start("migrate", migration, environment)
             assert supervisor.finish(child, 180) == 0, child.log.read_text()[-4000:]
-            for name, module in COMPONENTS.items():
-                supervisor.start(name, [sys.executable, "-m", *module], environment)
+            for name, module in {**COMPONENTS, **more}.items():
+                airflow.start(name, module)
             alive = {"api_server", "scheduler", "dag_processor"}
             airflow.wait_for(lambda: alive <= {*airflow.api.healthy_components(begun)}, 180)
             airflow.wait_for(lambda: all(airflow.api.has_dag(each) for each in dag_ids))

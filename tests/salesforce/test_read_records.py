@@ -1,5 +1,6 @@
 """Small reads by REST against a scripted wire."""
 
+import json
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -100,10 +101,27 @@ def test_person_accounts_name_their_account() -> None:
     assert found["account_id"].fillna("").tolist() == [ACCOUNT, ""]
 
 
-def test_many_ids_are_asked_for_in_addresses_that_are_short_enough() -> None:
-    salesforce = ScriptedSalesforce(
-        *[answer([record(each) for each in IDS[start : start + 200]]) for start in (0, 200, 400)]
-    )
+def test_many_ids_are_asked_for_at_once_and_what_did_not_come_by_a_query() -> None:
+    living = [record(each) if n > 1 else None for n, each in enumerate(IDS)]
+    gone = [record(each, IsDeleted=True) for each in IDS[:2]]
+    salesforce = ScriptedSalesforce(Answer(body=living), answer(gone))
+
+    found = read(salesforce, IDS)
+
+    assert sorted(found["record_id"]) == IDS
+    assert found["is_deleted"].sum() == 2
+    asked = json.loads(salesforce.wire.sent[0].body)
+    assert salesforce.wire.sent[0].path_url.endswith("/composite/sobjects/Contact")
+    assert asked["ids"] == IDS
+    assert asked["fields"] == [
+        "Id", "Flag__c", "IsDeleted", "MasterRecordId", "LastModifiedDate", "LastModifiedById",
+    ]  # fmt: skip
+    assert soql(salesforce, 1).endswith(f"WHERE Id IN ('{IDS[0]}', '{IDS[1]}')")
+
+
+def test_what_is_asked_for_by_a_query_has_addresses_that_are_short_enough() -> None:
+    answers = [answer([record(each) for each in IDS[n : n + 200]]) for n in (0, 200, 400)]
+    salesforce = ScriptedSalesforce(Answer(body=[None] * len(IDS)), *answers)
 
     assert read(salesforce, IDS)["record_id"].tolist() == IDS
     assert max(len(str(each.url)) for each in salesforce.wire.sent) < 8_000

@@ -235,6 +235,20 @@ def test_a_record_converted_since_is_left_to_the_night(world):
     assert world.salesforce_id(person) == contact
 
 
+def test_an_opt_out_that_joined_the_record_by_a_merge_since_wins_too(world):
+    """Whoever is linked to the record that was merged into it belongs to its group."""
+    pairs, _ = hold(world)
+    other, loser = world.pair(False, False)
+    question = Question(world)
+    world.unsubscribe(other, at=utc_now())
+    world.org.merge(pairs[0][1], [loser])
+    world.consent(pairs[0][0])  # newer than the merge: only the other person is in the way
+    question.approve()
+    assert world.agreed(*pairs[0]) is True
+    assert all_agreed(world, pairs[1:], False)
+    assert resolutions(world) == {"cleared": MANY - 1, "superseded": 1}
+
+
 def test_a_person_who_is_gone_is_superseded(world):
     pairs, _ = hold(world)
     question = Question(world)

@@ -2,7 +2,8 @@
 -- or what was written was read back (its newest outcome is 'confirmed'; the newest is the highest
 -- id, because workers' clocks differ). One write to the store speaks for all links of a person, one
 -- to Salesforce for all people of a record, so a link waits for those too, whichever row plans them.
--- The newest decision of a link is the one that counts. Other decided links are only made known.
+-- The newest decision of a link is the one that counts. Other decided links are only made known. A
+-- base that another run moved after this one had begun to read stays: it is newer knowledge.
 -- Returns how many bases moved.
 WITH confirmed AS MATERIALIZED (
     SELECT person_id, record_id, field, side, target
@@ -11,6 +12,8 @@ WITH confirmed AS MATERIALIZED (
                person_id, record_id, field, side, target, outcome
         FROM opt_out_sync.write_attempt
         WHERE sync_run_id = :run_id
+          AND (CAST(:person_ids AS bigint[]) IS NULL
+               OR person_id = ANY (CAST(:person_ids AS bigint[])))
         ORDER BY person_id, record_id, field, side, id DESC
     ) AS newest
     WHERE outcome = 'confirmed'
@@ -19,6 +22,8 @@ WITH confirmed AS MATERIALIZED (
            org_id, person_id, record_id, object, field, target_store, target_salesforce, new_base
     FROM opt_out_sync.merge_audit
     WHERE sync_run_id = :run_id
+      AND (CAST(:person_ids AS bigint[]) IS NULL
+           OR person_id = ANY (CAST(:person_ids AS bigint[])))
     ORDER BY person_id, record_id, field, id DESC
 ), waiting_person AS MATERIALIZED (
     SELECT DISTINCT d.person_id
@@ -65,6 +70,7 @@ WITH confirmed AS MATERIALIZED (
             evidence_id = NULL,
             flips = CASE WHEN excluded.base THEN l.flips ELSE 0 END
         WHERE excluded.base IS NOT NULL AND l.base IS DISTINCT FROM excluded.base
+          AND (l.base IS NULL OR l.base_since <= :read_at OR l.base_run_id = :run_id)
     RETURNING l.base
 )
 SELECT count(*) FROM moved WHERE base IS NOT NULL

@@ -3,6 +3,7 @@ UPDATE opt_out_sync.link AS l
 SET evidence_id = NULL
 WHERE l.org_id = :org_id
   AND l.evidence_id IS NOT NULL
+  AND (CAST(:person_ids AS bigint[]) IS NULL OR l.person_id = ANY (CAST(:person_ids AS bigint[])))
   AND EXISTS (
       SELECT FROM opt_out_sync.write_attempt AS w
       WHERE w.sync_run_id = :run_id

@@ -85,8 +85,9 @@ def load_clears(
     if not is_confirmed:
         record_outcomes(engine, run, _unconfirmed(planned), clock)
         return finish(engine, run, {}, clock)
-    worker = _Worker(engine, client, run, clock)
-    for clear in _clears(run, planned, accepted, consents, stage.read(OPT_OUTS)):
+    worker = Worker(engine, client, run, clock)
+    key, stands = f"opt-out-sync/{run.id}", stage.read(OPT_OUTS)
+    for clear in clears_of(run, planned, accepted, consents, stands, key=key):
         worker.carry_out(clear)
     with transaction(engine) as conn:
         both = [writes.rows_with_outcome(conn, run, side) for side in Side]
@@ -111,21 +112,33 @@ def _unconfirmed(planned: pd.DataFrame) -> pd.DataFrame:
     return unconfirmed(planned).assign(side=planned["side"])
 
 
-def _clears(
+def clears_of(
     run: Run,
     planned: pd.DataFrame,
     accepted: pd.DataFrame,
     consents: pd.DataFrame,
     opt_outs: pd.DataFrame,
+    *,
+    key: str,
 ) -> Iterator[Clear]:
-    """Group what belongs together: a record with its persons, or a person without one."""
+    """Group what belongs together: a record with its persons, or a person without one.
+
+    Args:
+        run: that decided.
+        planned: one row per person, field and side to be cleared.
+        accepted: judgements that become true with the clears.
+        consents: what they accept, with its time.
+        opt_outs: what the plan knew to stand.
+        key: names what is recorded in the store, so that doing it again adds nothing.
+    """
     dated = consents.set_index("act_id")["at"]
     concerned = {*planned["person_id"], *accepted["person_id"]}
     stands = opt_outs[opt_outs["person_id"].isin(concerned)]
-    known = {int(person): rows.tolist() for person, rows in stands.groupby("person_id")["act_id"]}
+    by_person = stands.groupby("person_id")["act_id"]
+    known = {int(str(person)): rows.tolist() for person, rows in by_person}
 
     def clear(rows: pd.DataFrame, judged: pd.DataFrame) -> Clear:
-        acts = _acts(run, rows, judged, dated)
+        acts = _acts(run, rows, judged, dated, key)
         theirs = [act for person in acts["person_id"] for act in known.get(int(person), [])]
         return Clear(rows, acts, judged, theirs)
 
@@ -146,7 +159,9 @@ def _clears(
         yield clear(planned.iloc[:0], judged)
 
 
-def _acts(run: Run, rows: pd.DataFrame, judged: pd.DataFrame, dated: pd.Series) -> pd.DataFrame:
+def _acts(
+    run: Run, rows: pd.DataFrame, judged: pd.DataFrame, dated: pd.Series, key: str
+) -> pd.DataFrame:
     """Describe one clear per person: dated by the consent, or else by what was seen."""
     in_store = rows[rows["side"] == Side.STORE.value]
     causes = pd.concat(
@@ -172,19 +187,30 @@ def _acts(run: Run, rows: pd.DataFrame, judged: pd.DataFrame, dated: pd.Series) 
             "person_id": causes["person_id"].astype("int64"),
             "caused_by": causes["cause"],
             "occurred_at": occurred_at,
-            "idempotency_key": f"opt-out-sync/{run.id}/clear/" + causes["person_id"].astype("str"),
+            "idempotency_key": f"{key}/clear/" + causes["person_id"].astype("str"),
         }
     ).reset_index(drop=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _Worker:
-    """Carries out one clear after the other."""
+class Worker:
+    """Carries out one clear after the other.
+
+    Attributes:
+        engine: the store.
+        client: Salesforce.
+        run: that decided.
+        clock: tells the time.
+        done: the outcome of a clear that was accepted: a night reads it back, a push does not.
+        code: of that outcome.
+    """
 
     engine: Engine
     client: SalesforceClient
     run: Run
     clock: Clock
+    done: Outcome = Outcome.APPLIED
+    code: str | None = None
 
     def carry_out(self, clear: Clear) -> None:
         """Clear the store, then Salesforce, then look again."""
@@ -232,7 +258,7 @@ class _Worker:
         links.cover_links(conn, self.run, covered[columns], now=now)
         rows = clear.rows[clear.rows["side"] == Side.STORE.value]
         outcomes = rows.merge(done[["person_id", "act_id"]], on="person_id", validate="m:1")
-        outcomes = outcomes.assign(outcome=Outcome.APPLIED.value)
+        outcomes = outcomes.assign(outcome=self.done.value)
         writes.record_outcomes(conn, self.run, columns_of(outcomes), now=now)
         held.resolve(conn, self.run, clear.rows, "cleared", now=now)
 
@@ -256,11 +282,11 @@ class _Worker:
             unmodified_since=first["salesforce_modified_at"],
             account_id=None if pd.isna(account_id) else account_id,
         )
-        done = Outcome.APPLIED if outcome.succeeded else Outcome.FAILED
+        done = self.done if outcome.succeeded else Outcome.FAILED
         return rows.assign(
             outcome=done.value,
             failure_class=outcome.failure_class,
-            code=outcome.code,
+            code=self.code if outcome.succeeded else outcome.code,
             fix=outcome.fix,
         )
 

@@ -1,6 +1,6 @@
 """What a merge decides by: gathered once, staged, so that it can be explained later."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -69,7 +69,7 @@ def gather(
         opt_outs=stage.read(OPT_OUTS),
         resubscribes=unjudged,
         records=_records(stage, access),
-        links=_typed(frames.Links, known),
+        links=typed(frames.Links, known),
         times=frames.empty(frames.Times),
     )
     times = read_times(engine, client, extract, run, access)
@@ -90,8 +90,8 @@ def load_extract(stage: Stage, access: Access) -> Extract:
         opt_outs=stage.read(OPT_OUTS),
         resubscribes=stage.read(UNJUDGED),
         records=_records(stage, access),
-        links=_typed(frames.Links, stage.read(LINKS)),
-        times=_typed(frames.Times, stage.read(TIMES)),
+        links=typed(frames.Links, stage.read(LINKS)),
+        times=typed(frames.Times, stage.read(TIMES)),
     )
 
 
@@ -109,15 +109,15 @@ def read_times(
     )
     if asked.empty:
         return frames.empty(frames.Times)
-    history = _history(client, asked, access)
-    is_ours = history["by"] == client.user_id()
-    by_us = _modified_by(extract, asked["record_id"], client.user_id())
+    history, user = _history(client, asked, access), client.user_id()
+    is_ours = history["by"] == user
+    by_us = _modified_by(extract, asked["record_id"], user)
     ours = _own_writes(engine, run, access, by_us, history[is_ours])
     times = pd.concat([history[~is_ours], ours, history[is_ours]], ignore_index=True)
     # A colleague's tick is theirs, whoever edited the record since. What we wrote is dated by the
     # act it carried: history only shows when we wrote it.
     times = times.drop_duplicates(["record_id", "field"], ignore_index=True)
-    return _typed(frames.Times, times)
+    return typed(frames.Times, times)
 
 
 def read_at(run: Run) -> datetime:
@@ -168,8 +168,13 @@ def _without(resubscribes: pd.DataFrame, final: pd.DataFrame) -> pd.DataFrame:
 def _records(stage: Stage, access: Access) -> pd.DataFrame:
     """Read the records of every object on which some field can be read."""
     staged = [stage.read(obj) for obj in SalesforceObject if access.fields_of(obj)]
+    return joined(staged, access)
+
+
+def joined(parts: Iterable[pd.DataFrame], access: Access) -> pd.DataFrame:
+    """Return the records of several objects as one `frames.Records`, with every field's column."""
     columns = list(frames.Records.to_schema().columns)
-    records = pd.concat([frames.empty(frames.Records), *staged], ignore_index=True)
+    records = pd.concat([frames.empty(frames.Records), *parts], ignore_index=True)
     for field in access.fields:
         if field not in records:
             records[field] = pd.Series(index=records.index, dtype=BOOLEAN)
@@ -177,7 +182,7 @@ def _records(stage: Stage, access: Access) -> pd.DataFrame:
     return records[[*columns, *access.fields]]
 
 
-def _typed(model: type[frames.Links] | type[frames.Times], frame: pd.DataFrame) -> pd.DataFrame:
+def typed(model: type[frames.Links] | type[frames.Times], frame: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of a contract in its types."""
     types = frames.empty(model).dtypes
     return pd.DataFrame(

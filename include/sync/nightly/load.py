@@ -49,12 +49,12 @@ def load_store(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock
         _may_write(conn, run, planned, relinks)
         acts = store_acts.record_opt_outs(
             conn,
-            _acts(run, planned),
+            acts_of(planned, key=f"opt-out-sync/{run.id}"),
             occurred_at=read_at(run),
             scopes=chosen.synced_scopes,
             with_bounces=chosen.bounces_sync,
         )
-        outcomes = _store_outcomes(planned, acts)
+        outcomes = store_outcomes(planned, acts)
         writes.record_outcomes(conn, run, columns_of(outcomes), now=now)
         counts = count_outcomes(outcomes)
         if not run.plan_only:
@@ -76,19 +76,24 @@ def _may_write(conn: Connection, run: Run, planned: pd.DataFrame, relinks: pd.Da
         require_unchanged(conn, run)
 
 
-def _acts(run: Run, planned: pd.DataFrame) -> pd.DataFrame:
+def acts_of(planned: pd.DataFrame, *, key: str) -> pd.DataFrame:
     """Describe one act per person; its key makes a repeated load add nothing."""
-    key = f"opt-out-sync/{run.id}/" + planned["person_id"].astype("str")
     return pd.DataFrame(
-        {"person_id": planned["person_id"], "caused_by": planned["cause"], "idempotency_key": key}
+        {
+            "person_id": planned["person_id"],
+            "caused_by": planned["cause"],
+            "idempotency_key": f"{key}/" + planned["person_id"].astype("str"),
+        }
     )
 
 
-def _store_outcomes(planned: pd.DataFrame, acts: pd.DataFrame) -> pd.DataFrame:
+def store_outcomes(
+    planned: pd.DataFrame, acts: pd.DataFrame, done: Outcome = Outcome.APPLIED
+) -> pd.DataFrame:
     """A person deleted since they were read needs no opt-out any more."""
     outcomes = planned.merge(acts, on="person_id", validate="1:1")
     is_gone = outcomes["act_id"].isna() & ~outcomes["already_opted_out"].astype(bool)
-    applied = pd.Series(Outcome.APPLIED.value, index=outcomes.index, dtype="str")
+    applied = pd.Series(done.value, index=outcomes.index, dtype="str")
     return outcomes.assign(
         side=Side.STORE.value, outcome=applied.mask(is_gone, Outcome.SUPERSEDED.value)
     )
@@ -119,7 +124,7 @@ def load_salesforce(
         if access.fields[target.field][target.obj].updateable:
             _write_flags(engine, client, run, target, rows, clock)
         else:
-            record_outcomes(engine, run, _read_only(rows), clock)
+            record_outcomes(engine, run, read_only(rows), clock)
     with transaction(engine) as conn:
         counts = count_outcomes(writes.rows_with_outcome(conn, run, Side.SALESFORCE))
     return finish(engine, run, counts, clock)
@@ -221,7 +226,8 @@ def salesforce_outcomes(rows: pd.DataFrame, result: pd.DataFrame) -> pd.DataFram
     return outcomes.assign(side=Side.SALESFORCE.value, outcome=outcome)
 
 
-def _read_only(rows: pd.DataFrame) -> pd.DataFrame:
+def read_only(rows: pd.DataFrame) -> pd.DataFrame:
+    """Fail the writes to a field that we may read and not write."""
     every = pd.Series(True, index=rows.index)
     return mark(
         rows.assign(side=Side.SALESFORCE.value),

@@ -85,28 +85,42 @@ def record(
         now = clock()
         runs.guard(conn, run, now=now)
         known = links.count_links(conn, run.org)
-        decisions.record_decisions(conn, run, result.decisions, now=now)
-        news = _record_observations(conn, run, result, now)
-        decisions.record_decisions(conn, run, _unlinked_decisions(run, news), now=now)
-        clears = _clears(result.decisions)
-        is_held = may_hold and _is_held(conn, run, len(clears), known, now)
-        if not run.plan_only:
-            _record_judgements(conn, run, result.judgements, is_held=is_held, now=now)
-            if is_held:
-                _hold(conn, run, clears, now)
+        told, is_held = record_decided(conn, run, result, now, may_hold=may_hold)
         counts = {
             "links": result.counts,
-            "decisions": len(result.decisions) + len(news),
+            "decisions": told,
             "unlinked": len(result.unlinked),
             "lost": result.lost,
             "opted_out": result.opted_out,
             "known_links": known,
             "opt_outs": _opt_outs(result.decisions),
-            "held": len(clears) if is_held else 0,
+            "held": len(clears_of(result.decisions)) if is_held else 0,
             "crowded": result.crowded,
         }
         runs.finish_step(conn, run, counts, now=now)
     return counts
+
+
+def record_decided(
+    conn: Connection, run: Run, result: MergeResult, now: datetime, *, may_hold: bool
+) -> tuple[int, bool]:
+    """Record what was decided, as part of a transaction; hold the clears if they are many.
+
+    Returns:
+        How many decisions were recorded, those about people without a record included, and whether
+        the clears wait for a person.
+    """
+    clears = clears_of(result.decisions)
+    # Counted before this run adds links of its own.
+    is_held = may_hold and not clears.empty and _is_held(conn, run, len(clears), now)
+    decisions.record_decisions(conn, run, result.decisions, now=now)
+    news = _record_observations(conn, run, result, now)
+    decisions.record_decisions(conn, run, _unlinked_decisions(run, news), now=now)
+    if not run.plan_only:
+        _record_judgements(conn, run, result.judgements, is_held=is_held, now=now)
+        if is_held:
+            _hold(conn, run, clears, now)
+    return len(result.decisions) + len(news), is_held
 
 
 def _stage_results(stage: Stage, result: MergeResult, now: datetime) -> None:
@@ -117,7 +131,7 @@ def _stage_results(stage: Stage, result: MergeResult, now: datetime) -> None:
     stage.write(ACCEPTED, result.judgements[accepted], now)
 
 
-def _clears(decided: pd.DataFrame) -> pd.DataFrame:
+def clears_of(decided: pd.DataFrame) -> pd.DataFrame:
     """Return the decisions that clear something on some side."""
     opted_in = (decided["target_store"] == False) | (decided["target_salesforce"] == False)  # noqa: E712
     return decided[opted_in.fillna(False).astype(bool)]
@@ -128,7 +142,8 @@ def _opt_outs(decided: pd.DataFrame) -> int:
     return int(store.fillna(False).sum()) + int(salesforce.fillna(False).sum())
 
 
-def _is_held(conn: Connection, run: Run, planned: int, known: int, now: datetime) -> bool:
+def _is_held(conn: Connection, run: Run, planned: int, now: datetime) -> bool:
+    known = links.count_links(conn, run.org)
     recent = writes.recent_clears(conn, run.org, now - DAY)
     return brakes.must_hold(planned, recent, known, limits_of(run.settings.settings))
 
