@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     org = Org(database, client, SeedPlan(options.contacts, options.leads, options.seed))
     print(_how_to_log_in(options, client, certificates), flush=True)
     try:
-        serve(create_app(org), http, tls, certificates)
+        serve(create_app(org), org.doors, http, tls, certificates)
     finally:
         org.close()
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -118,10 +120,20 @@ def _open_endpoint(org: Org, handler: Handler) -> Endpoint:
 
 def _data_endpoint(org: Org, handler: Handler) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        call = _call(request, await request.body())
+        call = _call(request, _unpacked(await request.body(), request))
         return await run_in_threadpool(_answer_counted, org, handler, call)
 
     return endpoint
+
+
+def _unpacked(body: bytes, request: Request) -> bytes:
+    """Return the body without its compression [documented]; a broken one is read as it is."""
+    if request.headers.get("content-encoding") != "gzip":
+        return body
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error):
+        return body
 
 
 def _upload_endpoint(org: Org) -> Endpoint:

@@ -1,4 +1,4 @@
-"""Runs bulk jobs one after another, away from the event loop."""
+"""Runs bulk jobs, a few at a time, away from the event loop."""
 
 from __future__ import annotations
 
@@ -11,35 +11,44 @@ from typing import TYPE_CHECKING
 from local.salesforce_emulator.bulk_jobs import TERMINAL, Job, JobStore
 from local.salesforce_emulator.bulk_progress import JobFailedError, JobStoppedError, Progress
 from local.salesforce_emulator.errors import SalesforceError
-from local.salesforce_emulator.ingest_run import run_ingest
+from local.salesforce_emulator.ingest_run import INTERNAL_ERROR, run_ingest
 from local.salesforce_emulator.query_run import run_query
 
 if TYPE_CHECKING:
     from local.salesforce_emulator.database import Database
     from local.salesforce_emulator.faults import Faults
+    from local.salesforce_emulator.options import Options
     from local.salesforce_emulator.schema import Schema
 
 log = logging.getLogger(__name__)
 _ACTIVE = ("UploadComplete", "InProgress")
+_THREADS = 3
 
 
 class Jobs:
-    """The queue of jobs and the thread which empties it."""
+    """The queue of jobs and the threads which empty it."""
 
-    def __init__(self, database: Database, schema: Schema, faults: Faults) -> None:
+    def __init__(
+        self, database: Database, schema: Schema, faults: Faults, options: Options
+    ) -> None:
         self.store = JobStore(database)
         self._database = database
         self._schema = schema
         self._faults = faults
+        self._options = options
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._released = threading.Event()
         self._released.set()
-        self._thread = threading.Thread(target=self._work, name="bulk jobs", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"bulk jobs {number}", daemon=True)
+            for number in range(_THREADS)
+        ]
         for job in [*self.store.list("ingest"), *self.store.list("query")]:
             if job.state in _ACTIVE:  # the process was killed while it ran
                 self._queue.put(job)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def start(self, job: Job) -> None:
         """Queue a job whose data is complete."""
@@ -53,11 +62,13 @@ class Jobs:
             self._released.set()
 
     def close(self) -> None:
-        """Stop the running job after its current batch."""
+        """Stop the running jobs after their current batches."""
         self._stopping.set()
         self._released.set()
-        self._queue.put(None)
-        self._thread.join(timeout=10)
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout=10)
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
@@ -75,8 +86,9 @@ class Jobs:
         )
         if job.state in TERMINAL:
             return
-        progress = Progress(self.store, job, self._stopping)
+        progress = Progress(self.store, job, self._stopping, self._options.latency)
         try:
+            self._wait(job, progress)
             self._process(job, progress)
         except JobStoppedError:
             return
@@ -88,11 +100,21 @@ class Jobs:
         else:
             self._end(job, progress, state="JobComplete")
 
+    def _wait(self, job: Job, progress: Progress) -> None:
+        progress.wait_in_queue()
+        if self._faults.for_job("job_stuck", job.object, job.operation):
+            progress.stick(self._faults)
+
     def _process(self, job: Job, progress: Progress) -> None:
         if job.kind == "query":
+            self._refuse_query(job)
             run_query(job, self.store, self._database, self._schema, progress)
         else:
             run_ingest(job, self.store, self._database, self._schema, self._faults, progress)
+
+    def _refuse_query(self, job: Job) -> None:
+        if fault := self._faults.for_job("job_failed", job.object, job.operation):
+            raise JobFailedError(fault.text or INTERNAL_ERROR)
 
     def _end(self, job: Job, progress: Progress, **values: object) -> None:
         milliseconds = progress.milliseconds()

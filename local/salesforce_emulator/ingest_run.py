@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from local.salesforce_emulator.bulk_jobs import Job, JobStore
     from local.salesforce_emulator.database import Database
-    from local.salesforce_emulator.faults import Faults
+    from local.salesforce_emulator.faults import Fault, Faults
     from local.salesforce_emulator.objects import Field, ObjectType
     from local.salesforce_emulator.schema import Schema
 
@@ -29,6 +29,7 @@ _BATCH = 10_000  # records per batch which Salesforce makes [documented]
 _NULL = "#N/A"  # sets a field to nothing; an empty value leaves it alone [documented]
 _FAILS_WITH_ID = 53.0  # since this version failed rows carry their Id [documented]
 _NO_ID = RowError("MISSING_ARGUMENT", "Id not specified in an update call")  # [documented]
+INTERNAL_ERROR = "InternalServerError : Internal error"  # [assumed]
 _UNEVEN = RowError("INVALID_INPUT", "the row has not as many values as the header")  # [assumed]
 
 
@@ -63,7 +64,9 @@ def run_ingest(
     rules = SaveRules(
         INTEGRATION_USER_ID,
         object_type.name,
-        fault=lambda each: faults.for_record("", f"/jobs/ingest/{job.id}", each),
+        fault=lambda each: faults.for_record(
+            "", f"/jobs/ingest/{job.id}", each, object_type.name, job.operation
+        ),
     )
     saver = Saver(schema, object_type, rules)
     with ExitStack() as files:
@@ -73,9 +76,12 @@ def run_ingest(
         header = upload.readline()
         columns = _columns(job, schema, object_type, header)
         results = _Results(job, store, files, header.rstrip("\r\n"))
-        for rows in _batches(csv.reader(upload, delimiter=job.delimiter)):
+        failure = faults.for_job("job_failed", job.object, job.operation)
+        for rows in _batches(csv.reader(upload, delimiter=job.delimiter), failure):
             results.add(columns, rows, _save(database, saver, columns, rows))
             progress.report(results.processed, results.failed)
+    if failure is not None:
+        raise JobFailedError(failure.text or INTERNAL_ERROR)
 
 
 def _columns(job: Job, schema: Schema, object_type: ObjectType, header: str) -> _Columns:
@@ -94,8 +100,9 @@ def _columns(job: Job, schema: Schema, object_type: ObjectType, header: str) -> 
     return _Columns(id_position, tuple(fields))
 
 
-def _batches(reader: Iterator[list[str]]) -> Iterator[list[list[str]]]:
-    rows = (row for row in reader if row)
+def _batches(reader: Iterator[list[str]], failure: Fault | None) -> Iterator[list[list[str]]]:
+    """Yield the rows in batches; a job that is to fail stops reading after its ``rows``."""
+    rows = islice((row for row in reader if row), failure.rows if failure else None)
     while batch := list(islice(rows, _BATCH)):
         yield batch
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from local.salesforce_emulator import clock
 from local.salesforce_emulator.bulk_worker import Jobs
 from local.salesforce_emulator.database import Database
+from local.salesforce_emulator.doors import Doors
 from local.salesforce_emulator.faults import Faults
 from local.salesforce_emulator.journal import Journal
 from local.salesforce_emulator.limits import Limits
+from local.salesforce_emulator.options import Options
 from local.salesforce_emulator.query import Cursors
 from local.salesforce_emulator.schema import Schema
 from local.salesforce_emulator.seed import SeedPlan, seed_org
@@ -41,7 +45,9 @@ class Org:
         self.faults = Faults()
         self.journal = Journal()
         self.cursors = Cursors()
-        self.jobs = Jobs(self.database, self.schema, self.faults)
+        self.options = Options()
+        self.doors = Doors()
+        self.jobs = Jobs(self.database, self.schema, self.faults, self.options)
 
     def snapshot(self) -> None:
         """Copy records, fields, access and jobs aside."""
@@ -60,6 +66,8 @@ class Org:
         self.journal.reset()
         self.limits.reset()
         self.cursors.clear()
+        self.options.reset()
+        clock.set_offset(timedelta(0))
 
     def close(self) -> None:
         """Finish the job in hand and close the file."""

@@ -54,6 +54,11 @@ class Cursors:
         with self._lock:
             self._cursors.clear()
 
+    def forget(self, locator: str) -> None:
+        """Forget one cursor; an unknown one changes nothing."""
+        with self._lock:
+            self._cursors.pop(locator, None)
+
     def find(self, locator: str) -> Cursor | None:
         """Return the cursor, None when it is unknown or forgotten."""
         return self._cursors.get(locator)
@@ -95,6 +100,9 @@ def query_more(org: Org, call: Call) -> Response:
     """``GET query/{locator}``: the locator ends in the number of the first row [recorded]."""
     locator, _, position = call.params["locator"].partition("-")
     cursor = org.cursors.find(locator)
+    if org.faults.for_page("lose_locator", call.path):
+        org.cursors.forget(locator)
+        cursor = None
     if cursor is None or not position.isdigit() or int(position) >= len(cursor.rows):
         raise SalesforceError(400, "INVALID_QUERY_LOCATOR", "invalid query locator")  # [documented]
     return _page(org, call, cursor, int(position), locator)
@@ -103,6 +111,8 @@ def query_more(org: Org, call: Call) -> Response:
 def _page(org: Org, call: Call, cursor: Cursor, first: int, locator: str | None) -> Response:
     """Answer one page; ``nextRecordsUrl`` only while there is more [recorded]."""
     end = first + _page_size(call)
+    if short := org.faults.for_page("short_page", call.path):
+        end = max(first + 1, end - short.rows)  # "may be fewer" [documented]
     body: dict[str, Any] = {"totalSize": len(cursor.rows), "done": end >= len(cursor.rows)}
     if not body["done"]:
         locator = locator or org.cursors.open(cursor)

@@ -94,15 +94,21 @@ def _save(
         raise SalesforceError(400, "LIMIT_EXCEEDED", message)  # [documented limit, assumed code]
     results: list[RowError | None] = []
     for object_type, chunk in chunks:
-        rules = SaveRules(
-            INTEGRATION_USER_ID,
-            object_type.name,
-            assigns=assignment.is_wanted(call),
-            fault=lambda each: org.faults.for_record(call.method, call.path, each),
-        )
+        rules = _rules(org, call, object_type)
         saver = Saver(org.schema, object_type, rules)
         results.extend(saver.update(connection, [change for _, change in chunk]))
     return results
+
+
+def _rules(org: Org, call: Call, object_type: ObjectType) -> SaveRules:
+    return SaveRules(
+        INTEGRATION_USER_ID,
+        object_type.name,
+        assigns=assignment.is_wanted(call),
+        fault=lambda each: org.faults.for_record(
+            call.method, call.path, each, object_type.name, "update"
+        ),
+    )
 
 
 def _result(change: Change, error: RowError | None) -> dict[str, Any]:

@@ -172,6 +172,23 @@ class RunningEmulator:
         """Withdraw every fault."""
         self.control("DELETE", "faults")
 
+    def set_clock(self, offset_seconds: float) -> None:
+        """Let the org's clock be wrong by so many seconds; ``reset`` makes it right."""
+        self.control("POST", "clock", {"offset_seconds": offset_seconds})
+
+    def set_options(self, **options: object) -> None:
+        """Set ``latency``, ``gzip``, ``shuffle_unordered`` or ``unchanged_saves_stamp``."""
+        self.control("POST", "options", options)
+
+    def refuse_connections(self, seconds: float) -> None:
+        """Close both ports for a while; the control API does not answer meanwhile either."""
+        self.control("POST", "refuse", {"seconds": seconds})
+
+    def newest_requests(self) -> list[dict[str, Any]]:
+        """Return the newest requests with status and milliseconds, oldest first."""
+        found: list[dict[str, Any]] = self.control("GET", "journal")["requests"]
+        return found
+
     def revoke_sessions(self) -> None:
         """End every session."""
         self.control("DELETE", "sessions")

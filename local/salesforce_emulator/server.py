@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from local.salesforce_emulator.middleware import TRANSPORT
+from local.salesforce_emulator.misbehaviour import TRANSPORT
+from local.salesforce_emulator.spelling import SpellingTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.salesforce_emulator.certificates import Certificates
+    from local.salesforce_emulator.doors import Doors
     from local.salesforce_emulator.middleware import Edge
 
 _HOST = "127.0.0.1"
 _BACKLOG = 128
+_REPLY_SECONDS = 0.05
 
 
 class PortTakenError(Exception):
@@ -32,6 +35,9 @@ class PortTakenError(Exception):
 
 class _Protocol(HttpToolsProtocol):
     """Hands the connection to the application, which may have to break it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(SpellingTransport(transport))  # type: ignore[arg-type]
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -45,6 +51,30 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def refuse(self, seconds: float) -> None:
+        """Close the port and every idle connection to it for a while: new ones are refused."""
+        await asyncio.sleep(_REPLY_SECONDS)  # the order's own answer leaves first
+        ports = [server.sockets[0].getsockname()[1] for server in self.servers]
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(seconds)
+        self.servers = [await self._open(listen(port)) for port in ports]
+
+    async def _open(self, listener: socket.socket) -> asyncio.Server:
+        """Open the port as uvicorn did when it started."""
+
+        def protocol() -> asyncio.Protocol:
+            return _Protocol(
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(protocol, sock=listener, ssl=self.config.ssl)
 
 
 def listen(port: int) -> socket.socket:
@@ -64,7 +94,13 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def serve(app: Edge, http: socket.socket, tls: socket.socket, certificates: Certificates) -> None:
+def serve(
+    app: Edge,
+    doors: Doors,
+    http: socket.socket,
+    tls: socket.socket,
+    certificates: Certificates,
+) -> None:
     """Serve until SIGTERM or SIGINT, then end cleanly."""
     plain = _Server(_config(app))
     secure = _Server(
@@ -75,7 +111,7 @@ def serve(app: Edge, http: socket.socket, tls: socket.socket, certificates: Cert
         )
     )
     with asyncio.Runner(loop_factory=plain.config.get_loop_factory()) as runner:
-        runner.run(_run(((plain, http), (secure, tls))))
+        runner.run(_run(((plain, http), (secure, tls)), doors))
 
 
 def _config(app: Edge, **tls: str) -> uvicorn.Config:
@@ -85,18 +121,24 @@ def _config(app: Edge, **tls: str) -> uvicorn.Config:
         lifespan="off",
         log_level="warning",
         access_log=False,
+        date_header=False,  # the edge writes it, by the org's clock
         timeout_graceful_shutdown=2,
         **tls,  # type: ignore[arg-type]
     )
 
 
-async def _run(servers: tuple[tuple[_Server, socket.socket], ...]) -> None:
+async def _run(servers: tuple[tuple[_Server, socket.socket], ...], doors: Doors) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         for server, _ in servers:
             server.should_exit = True
 
+    def close_for(seconds: float) -> None:
+        for server, _ in servers:
+            asyncio.run_coroutine_threadsafe(server.refuse(seconds), loop)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    doors.hang(close_for)
     await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))

@@ -72,7 +72,9 @@ def update_record(org: Org, call: Call) -> Response:
         INTEGRATION_USER_ID,
         "Record",
         assigns=assignment.is_wanted(call),
-        fault=lambda each: org.faults.for_record(call.method, call.path, each),
+        fault=lambda each: org.faults.for_record(
+            call.method, call.path, each, object_type.name, "update"
+        ),
     )
     with org.database.write() as connection:
         _check_unmodified(connection, object_type, record_id, unmodified_since)
