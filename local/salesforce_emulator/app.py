@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -182,9 +183,9 @@ def _answer_counted(org: Org, handler: Handler, call: Call) -> Response:
 
     def admitted(org: Org, call: Call) -> Response:
         _check_version(call)
-        org.sessions.check(call.headers)
+        user_id = org.sessions.check(call.headers)
         org.limits.spend()
-        return handler(org, call)
+        return handler(org, replace(call, user_id=user_id))
 
     response = _answer(org, admitted, call)
     response.headers["Sforce-Limit-Info"] = org.limits.header()

@@ -48,11 +48,20 @@ def create_job(org: Org, call: Call) -> Response:
         raise not_emulated(f"the bulk operation {operation}")
     if document.get("assignmentRuleId"):
         raise not_emulated("assignmentRuleId")
-    object_type = org.schema.find_object(str(document.get("object")))
+    object_type = org.schema_of(call.user_id).find_object(str(document.get("object")))
     if object_type is None or not object_type.updateable:  # [assumed]
         raise invalid_job(f"Object {document.get('object')} cannot be updated by Bulk API")
     delimiter, line_ending = file_format(document)
-    new = NewJob("ingest", operation, object_type.name, call.version, None, delimiter, line_ending)
+    new = NewJob(
+        "ingest",
+        operation,
+        object_type.name,
+        call.version,
+        None,
+        delimiter,
+        line_ending,
+        call.user_id,
+    )
     return call.answer(created(org.jobs.store.create(new)))
 
 

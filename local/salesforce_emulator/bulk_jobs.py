@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from local.salesforce_emulator.clock import now, to_rest, to_stored
 from local.salesforce_emulator.errors import SalesforceError, not_found
 from local.salesforce_emulator.ids import make_id, to_18
-from local.salesforce_emulator.seed import INTEGRATION_USER_ID
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +22,8 @@ DELIMITERS = {
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 _COLUMNS = (
     "id, kind, operation, object, state, created_at, modified_at, version, query,"
-    " column_delimiter, line_ending, uploaded, processed, failed, error, milliseconds"
+    " column_delimiter, line_ending, uploaded, processed, failed, error, milliseconds, created_by,"
+    " external_id, options"
 )
 
 
@@ -47,6 +47,9 @@ class Job:
     failed: int
     error: str | None
     milliseconds: int
+    created_by: str
+    external_id: str | None
+    options: str
 
     @property
     def delimiter(self) -> str:
@@ -70,6 +73,9 @@ class NewJob:
     query: str | None
     column_delimiter: str
     line_ending: str
+    created_by: str
+    external_id: str | None = None
+    options: str = "{}"
 
 
 class JobStore:
@@ -88,14 +94,14 @@ class JobStore:
             (number,) = self._database.next_numbers(connection, "750", 1)
             job_id = make_id("750", number)
             self._delete_files(job_id)  # left by a job of the same Id before the org was restored
+            values = {
+                "id": job_id, "state": state, "created_at": stamp, "modified_at": stamp,
+                **asdict(new),
+            }  # fmt: skip
             connection.execute(
-                f"insert into job ({_COLUMNS})"  # noqa: S608
-                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, null, 0)",
-                (
-                    job_id, new.kind, new.operation, new.object, state, stamp, stamp, new.version,
-                    new.query, new.column_delimiter, new.line_ending,
-                ),
-            )  # fmt: skip
+                f"insert into job ({', '.join(values)}) values ({', '.join('?' * len(values))})",  # noqa: S608
+                tuple(values.values()),
+            )
         return self.get(new.kind, job_id)
 
     def get(self, kind: Kind, job_id: str) -> Job:
@@ -198,7 +204,7 @@ def _head(job: Job) -> dict[str, Any]:
         "id": job.id,
         "operation": job.operation,
         "object": job.object,
-        "createdById": INTEGRATION_USER_ID,
+        "createdById": job.created_by,
         "createdDate": to_rest(job.created_at),
         "systemModstamp": to_rest(job.modified_at),
         "state": job.state,

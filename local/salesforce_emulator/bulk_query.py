@@ -47,12 +47,21 @@ def create_job(org: Org, call: Call) -> Response:
     query = soql.parse(text)
     if query.offset is not None:  # [documented]
         raise invalid_job("OFFSET is not supported in Bulk Query")
-    object_type = org.schema.find_object(query.object_name.text)
+    object_type = org.schema_of(call.user_id).find_object(query.object_name.text)
     if object_type is None:  # [assumed]
         raise invalid_job(f"sObject type '{query.object_name.text}' is not supported")
     delimiter, line_ending = file_format(document)
     job = org.jobs.store.create(
-        NewJob("query", operation, object_type.name, call.version, text, delimiter, line_ending)
+        NewJob(
+            "query",
+            operation,
+            object_type.name,
+            call.version,
+            text,
+            delimiter,
+            line_ending,
+            call.user_id,
+        )
     )
     org.jobs.start(job)
     return call.answer(created(job))

@@ -15,6 +15,8 @@ from local.salesforce_emulator.ingest_run import INTERNAL_ERROR, run_ingest
 from local.salesforce_emulator.query_run import run_query
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local.salesforce_emulator.database import Database
     from local.salesforce_emulator.faults import Faults
     from local.salesforce_emulator.options import Options
@@ -29,11 +31,15 @@ class Jobs:
     """The queue of jobs and the threads which empty it."""
 
     def __init__(
-        self, database: Database, schema: Schema, faults: Faults, options: Options
+        self,
+        database: Database,
+        schema_of: Callable[[str], Schema],
+        faults: Faults,
+        options: Options,
     ) -> None:
         self.store = JobStore(database)
         self._database = database
-        self._schema = schema
+        self._schema_of = schema_of
         self._faults = faults
         self._options = options
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -108,9 +114,10 @@ class Jobs:
     def _process(self, job: Job, progress: Progress) -> None:
         if job.kind == "query":
             self._refuse_query(job)
-            run_query(job, self.store, self._database, self._schema, progress)
+            run_query(job, self.store, self._database, self._schema_of(job.created_by), progress)
         else:
-            run_ingest(job, self.store, self._database, self._schema, self._faults, progress)
+            schema = self._schema_of(job.created_by)
+            run_ingest(job, self.store, self._database, schema, self._faults, progress)
 
     def _refuse_query(self, job: Job) -> None:
         if fault := self._faults.for_job("job_failed", job.object, job.operation):

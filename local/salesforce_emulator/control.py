@@ -8,12 +8,25 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from local.salesforce_emulator import assignment, history, human, person_accounts, switches
+from local.salesforce_emulator import (
+    administration,
+    assignment,
+    history,
+    human,
+    person_accounts,
+    switches,
+)
+from local.salesforce_emulator.access import grant_field, grant_object, profile_set
 from local.salesforce_emulator.control_input import bad_request, required
+from local.salesforce_emulator.custom_fields import checkbox
+from local.salesforce_emulator.identity import (
+    HUMAN_USER_IDS,
+    INTEGRATION_USER_ID,
+    ORGANIZATION_ID,
+)
 from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.rendering import RecordRenderer, select_list
 from local.salesforce_emulator.schema import FieldAccess, UnknownFieldError
-from local.salesforce_emulator.seed import HUMAN_USER_IDS, INTEGRATION_USER_ID, ORGANIZATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +80,11 @@ def field_access(org: Org, call: Call) -> Response:
     access = FieldAccess(
         required(document, "readable", bool), required(document, "updateable", bool)
     )
-    org.schema.grant(object_type, field, access)
+    with org.database.write() as connection:
+        parent = profile_set(connection, INTEGRATION_USER_ID)
+        names = (object_type.name, field.name)
+        grant_field(org.database, connection, parent, names, access)
+    org.reload()
     return call.answer({"object": object_type.name, "field": field.name})
 
 
@@ -83,7 +100,11 @@ def object_access(org: Org, call: Call) -> Response:
     """``POST object-access``: an administrator gives or takes Read on an object."""
     document = call.json()
     object_type = org.schema.any_object(required(document, "object", str))
-    org.schema.grant_object(object_type, readable=required(document, "readable", bool))
+    readable = required(document, "readable", bool)
+    with org.database.write() as connection:
+        parent = profile_set(connection, INTEGRATION_USER_ID)
+        grant_object(org.database, connection, parent, object_type.name, granted=readable)
+    org.reload()
     return call.answer({"object": object_type.name})
 
 
@@ -109,7 +130,12 @@ def custom_field(org: Org, call: Call) -> Response:
     name = required(document, "name", str)
     if not name.endswith("__c") or not name.isidentifier():
         raise bad_request("a custom field's name is an identifier which ends in __c")
-    org.schema.install_checkbox(object_type, name, required(document, "label", str))
+    metadata = checkbox(name, required(document, "label", str))
+    if not object_type.has(name):
+        administration.install_field(
+            org.database, object_type, metadata, granted_to=INTEGRATION_USER_ID
+        )
+        org.reload()
     return call.answer({"object": object_type.name, "field": name})
 
 

@@ -61,23 +61,25 @@ def limits(org: Org, call: Call) -> Response:
 
 def describe_global(org: Org, call: Call) -> Response:
     """``GET sobjects``."""
-    objects = [_object_summary(each, call.data_path) for each in org.schema.object_types()]
+    objects = [
+        _object_summary(each, call.data_path) for each in org.schema_of(call.user_id).object_types()
+    ]
     return call.answer({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": objects})
 
 
 def object_metadata(org: Org, call: Call) -> Response:
     """``GET sobjects/{X}``."""
-    object_type = org.schema.object_type(call.params["object"])
+    object_type = org.schema_of(call.user_id).object_type(call.params["object"])
     summary = _object_summary(object_type, call.data_path)
     return call.answer({"objectDescribe": summary, "recentItems": []})
 
 
 def describe_object(org: Org, call: Call) -> Response:
     """``GET sobjects/{X}/describe``: a hidden field is absent [recorded]."""
-    object_type = org.schema.object_type(call.params["object"])
+    object_type = org.schema_of(call.user_id).object_type(call.params["object"])
     fields = [
-        _field(field, updateable=org.schema.access(object_type, field).updateable)
-        for field in org.schema.visible_fields(object_type)
+        _field(field, updateable=org.schema_of(call.user_id).access(object_type, field).updateable)
+        for field in org.schema_of(call.user_id).visible_fields(object_type)
     ]
     summary = _object_summary(object_type, call.data_path)
     return call.answer({**summary, "childRelationships": [], "fields": fields})

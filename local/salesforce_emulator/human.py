@@ -16,6 +16,7 @@ from local.salesforce_emulator.errors import (
     malformed_id,
     not_emulated,
 )
+from local.salesforce_emulator.identity import HUMAN_USER_IDS, INTEGRATION_USER_ID
 from local.salesforce_emulator.ids import make_id, to_18
 from local.salesforce_emulator.objects import CONTACT, LEAD
 from local.salesforce_emulator.records import (
@@ -27,7 +28,6 @@ from local.salesforce_emulator.records import (
     SaveRules,
 )
 from local.salesforce_emulator.schema import UnknownFieldError
-from local.salesforce_emulator.seed import HUMAN_USER_IDS, INTEGRATION_USER_ID
 
 if TYPE_CHECKING:
     import sqlite3

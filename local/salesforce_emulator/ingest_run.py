@@ -13,7 +13,6 @@ from local.salesforce_emulator.errors import RowError
 from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.records import Change, Saver, SaveRules
 from local.salesforce_emulator.schema import UnknownFieldError
-from local.salesforce_emulator.seed import INTEGRATION_USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +61,7 @@ def run_ingest(
     if object_type is None:
         raise JobFailedError(f"InvalidBatch : Entity '{job.object}' is not supported")
     rules = SaveRules(
-        INTEGRATION_USER_ID,
+        job.created_by,
         object_type.name,
         fault=lambda each: faults.for_record(
             "", f"/jobs/ingest/{job.id}", each, object_type.name, job.operation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -42,7 +43,8 @@ class Edge:
             return
         _tidy_path(scope)
         if scope["path"].startswith(_CONTROL):
-            await self._app(scope, receive, send)
+            app = self._app if _is_near(scope) else _HIDDEN
+            await app(scope, receive, send)
             return
         await self._serve(scope, receive, send)
 
@@ -87,6 +89,14 @@ class Edge:
             if route.matches(scope)[0] is Match.FULL:
                 return route.path
         return str(scope["path"])
+
+
+_HIDDEN = Response(status_code=404)
+
+
+def _is_near(scope: Scope) -> bool:
+    """Whether the client is on this machine: only such a one may control the org."""
+    return ipaddress.ip_address(scope["client"][0]).is_loopback
 
 
 def _tidy_path(scope: Scope) -> None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from local.salesforce_emulator.clock import to_rest
 from local.salesforce_emulator.errors import SalesforceError
-from local.salesforce_emulator.seed import INTEGRATION_USER_ID, ORGANIZATION_ID
+from local.salesforce_emulator.identity import INTEGRATION_USER_ID, ORGANIZATION_ID
 from local.salesforce_emulator.web import json_response
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _granted(org: Org, call: Call) -> Response:
     instance_url = f"{call.scheme}://{call.headers['host']}"
     return json_response(
         {
-            "access_token": org.sessions.open(),
+            "access_token": org.sessions.open(INTEGRATION_USER_ID),
             "signature": base64.b64encode(b"not emulated, clients do not check it").decode(),
             "scope": "api",
             "instance_url": instance_url,

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from local.salesforce_emulator import clock
 from local.salesforce_emulator.bulk_worker import Jobs
 from local.salesforce_emulator.database import Database
+from local.salesforce_emulator.definitions import Definitions
 from local.salesforce_emulator.doors import Doors
 from local.salesforce_emulator.faults import Faults
+from local.salesforce_emulator.identity import INTEGRATION_USER_ID
 from local.salesforce_emulator.journal import Journal
 from local.salesforce_emulator.limits import Limits
 from local.salesforce_emulator.options import Options
@@ -39,7 +41,9 @@ class Org:
         self.database = Database(path)
         if self.database.is_new:
             seed_org(self.database, plan)
-        self.schema = Schema(self.database)
+        self.definitions = Definitions(self.database)
+        self._schemas: dict[str, Schema] = {}
+        self.schema = self.schema_of(INTEGRATION_USER_ID)
         self.sessions = Sessions()
         self.limits = Limits()
         self.faults = Faults()
@@ -47,7 +51,21 @@ class Org:
         self.cursors = Cursors()
         self.options = Options()
         self.doors = Doors()
-        self.jobs = Jobs(self.database, self.schema, self.faults, self.options)
+        self.jobs = Jobs(self.database, self.schema_of, self.faults, self.options)
+
+    def schema_of(self, user_id: str) -> Schema:
+        """Return the org as a user sees it."""
+        found = self._schemas.get(user_id)
+        if found is None:
+            found = Schema(self.database, user_id, self.definitions)
+            self._schemas[user_id] = found
+        return found
+
+    def reload(self) -> None:
+        """Notice new fields and rights."""
+        self.definitions.load()
+        for schema in list(self._schemas.values()):
+            schema.load()
 
     def snapshot(self) -> None:
         """Copy records, fields, access and jobs aside."""
@@ -61,7 +79,7 @@ class Org:
         """
         self.jobs.hold(False)
         self.database.restore()
-        self.schema.load()
+        self.reload()
         self.faults.clear()
         self.journal.reset()
         self.limits.reset()

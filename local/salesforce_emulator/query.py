@@ -78,7 +78,9 @@ def _first_page(org: Org, call: Call, *, include_deleted: bool) -> Response:
     text = call.query.get("q")
     if text is None:
         raise soql.malformed("A query string has to be specified")  # [documented]
-    plan = soql_sql.plan(soql.parse(text), org.schema, include_deleted=include_deleted)
+    plan = soql_sql.plan(
+        soql.parse(text), org.schema_of(call.user_id), include_deleted=include_deleted
+    )
     if plan.is_count:
         return call.answer({"totalSize": _count(org, plan), "done": True, "records": []})
     connection = org.database.read()

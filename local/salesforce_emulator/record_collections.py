@@ -10,7 +10,6 @@ from local.salesforce_emulator.errors import RowError, SalesforceError
 from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.records import Change, Saver, SaveRules, fields_of
 from local.salesforce_emulator.rendering import RecordRenderer, select_list
-from local.salesforce_emulator.seed import INTEGRATION_USER_ID
 from local.salesforce_emulator.sobjects import visible
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def update_records(org: Org, call: Call) -> Response:
     """``PATCH composite/sobjects``: 200 and one result per record, in order [recorded]."""
     document = call.json()
     records = _records(document)
-    changes = [_change(org, record) for record in records]
+    changes = [_change(org, call, record) for record in records]
     results: list[RowError | None] = []
     all_or_none = document.get("allOrNone") is True
     try:
@@ -70,13 +69,15 @@ def too_many(limit: int) -> SalesforceError:
     return SalesforceError(400, "EXCEEDED_ID_LIMIT", message)
 
 
-def _change(org: Org, record: dict[str, Any]) -> tuple[ObjectType, Change]:
+def _change(org: Org, call: Call, record: dict[str, Any]) -> tuple[ObjectType, Change]:
     name = str((record.get("attributes") or {}).get("type"))
-    object_type = org.schema.find_object(name)
+    object_type = org.schema_of(call.user_id).find_object(name)
     if object_type is None:  # [assumed]
         raise SalesforceError(400, "INVALID_TYPE", f"sObject type '{name}' is not supported.")
     given = next((value for key, value in record.items() if key.lower() == "id"), "")
-    return object_type, Change(str(given), fields_of(org.schema, object_type, record))
+    return object_type, Change(
+        str(given), fields_of(org.schema_of(call.user_id), object_type, record)
+    )
 
 
 def _save(
@@ -95,14 +96,14 @@ def _save(
     results: list[RowError | None] = []
     for object_type, chunk in chunks:
         rules = _rules(org, call, object_type)
-        saver = Saver(org.schema, object_type, rules)
+        saver = Saver(org.schema_of(call.user_id), object_type, rules)
         results.extend(saver.update(connection, [change for _, change in chunk]))
     return results
 
 
 def _rules(org: Org, call: Call, object_type: ObjectType) -> SaveRules:
     return SaveRules(
-        INTEGRATION_USER_ID,
+        call.user_id,
         object_type.name,
         assigns=assignment.is_wanted(call),
         fault=lambda each: org.faults.for_record(
@@ -144,10 +145,10 @@ def _read(org: Org, call: Call, ids: list[str], names: list[str]) -> Response:
     """
     if len(ids) > _MOST_READ:
         raise too_many(_MOST_READ)
-    object_type = org.schema.object_type(call.params["object"])
-    fields = visible(org.schema, object_type, names)
+    object_type = org.schema_of(call.user_id).object_type(call.params["object"])
+    fields = visible(org.schema_of(call.user_id), object_type, names)
     full_ids = [to_18(each, object_type.key_prefix) for each in ids]
-    allowed = org.schema.row_filter(object_type) or "1"
+    allowed = org.schema_of(call.user_id).row_filter(object_type) or "1"
     rows = org.database.read().execute(
         f'select "Id", {select_list(fields)} from "{object_type.name}"'  # noqa: S608
         f' where "Id" in ({", ".join("?" * len(full_ids))}) and "IsDeleted" = 0 and {allowed}',

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from local.salesforce_emulator.doors import Doors
     from local.salesforce_emulator.middleware import Edge
 
-_HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _BACKLOG = 128
 _REPLY_SECONDS = 0.05
 
 
 class PortTakenError(Exception):
-    """Somebody else listens on the port."""
+    """Somebody else listens on the port, or this machine has no such address."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(f"Port {port} of {_HOST} is in use; choose another one.")
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"Port {port} of {host} is in use; choose another one.")
 
 
 class _Protocol(HttpToolsProtocol):
@@ -55,13 +55,13 @@ class _Server(uvicorn.Server):
     async def refuse(self, seconds: float) -> None:
         """Close the port and every idle connection to it for a while: new ones are refused."""
         await asyncio.sleep(_REPLY_SECONDS)  # the order's own answer leaves first
-        ports = [server.sockets[0].getsockname()[1] for server in self.servers]
+        places = [server.sockets[0].getsockname() for server in self.servers]
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await asyncio.sleep(seconds)
-        self.servers = [await self._open(listen(port)) for port in ports]
+        self.servers = [await self._open(listen(port, host)) for host, port in places]
 
     async def _open(self, listener: socket.socket) -> asyncio.Server:
         """Open the port as uvicorn did when it started."""
@@ -77,8 +77,8 @@ class _Server(uvicorn.Server):
         return await loop.create_server(protocol, sock=listener, ssl=self.config.ssl)
 
 
-def listen(port: int) -> socket.socket:
-    """Return a socket bound to the port on loopback.
+def listen(port: int, host: str = LOOPBACK) -> socket.socket:
+    """Return a socket bound to the port, on loopback unless told otherwise.
 
     Raises:
         PortTakenError: it is in use.
@@ -86,11 +86,11 @@ def listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((_HOST, port))
+        listener.bind((host, port))
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise PortTakenError(port) from error
+        raise PortTakenError(host, port) from error
     return listener
 
 

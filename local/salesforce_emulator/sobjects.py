@@ -22,7 +22,6 @@ from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.records import DELETED, UNKNOWN, Change, Saver, SaveRules, fields_of
 from local.salesforce_emulator.rendering import RecordRenderer, select_list
 from local.salesforce_emulator.schema import UnknownFieldError
-from local.salesforce_emulator.seed import INTEGRATION_USER_ID
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,11 +38,11 @@ def read_record(org: Org, call: Call) -> Response:
     """``GET sobjects/{X}/{id}``, with ``fields=A,B`` or every visible field."""
     if "if-modified-since" in call.headers:
         raise not_emulated("If-Modified-Since")
-    object_type = org.schema.object_type(call.params["object"])
+    object_type = org.schema_of(call.user_id).object_type(call.params["object"])
     record_id = _record_id(object_type, call.params["id"])
-    fields = _wanted(org.schema, object_type, call.query.get("fields"))
+    fields = _wanted(org.schema_of(call.user_id), object_type, call.query.get("fields"))
     flags = '"IsDeleted"' if object_type.has("IsDeleted") else "0"
-    allowed = org.schema.row_filter(object_type) or "1"
+    allowed = org.schema_of(call.user_id).row_filter(object_type) or "1"
     row = (
         org.database.read()
         .execute(
@@ -64,12 +63,12 @@ def read_record(org: Org, call: Call) -> Response:
 
 def update_record(org: Org, call: Call) -> Response:
     """``PATCH sobjects/{X}/{id}``: 204, nothing in the body [recorded]."""
-    object_type = org.schema.object_type(call.params["object"])
-    values = fields_of(org.schema, object_type, call.json())
+    object_type = org.schema_of(call.user_id).object_type(call.params["object"])
+    values = fields_of(org.schema_of(call.user_id), object_type, call.json())
     record_id = _record_id(object_type, call.params["id"])
     unmodified_since = _unmodified_since(call)
     rules = SaveRules(
-        INTEGRATION_USER_ID,
+        call.user_id,
         "Record",
         assigns=assignment.is_wanted(call),
         fault=lambda each: org.faults.for_record(
@@ -78,7 +77,7 @@ def update_record(org: Org, call: Call) -> Response:
     )
     with org.database.write() as connection:
         _check_unmodified(connection, object_type, record_id, unmodified_since)
-        (error,) = Saver(org.schema, object_type, rules).update(
+        (error,) = Saver(org.schema_of(call.user_id), object_type, rules).update(
             connection, [Change(record_id, values)]
         )
     if error is not None:

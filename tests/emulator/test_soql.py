@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from local.salesforce_emulator import soql, soql_sql
 from local.salesforce_emulator.database import Database
+from local.salesforce_emulator.definitions import Definitions
 from local.salesforce_emulator.errors import SalesforceError
+from local.salesforce_emulator.identity import INTEGRATION_USER_ID
 from local.salesforce_emulator.schema import Schema
 from local.salesforce_emulator.seed import SeedPlan, seed_org
 from local.salesforce_emulator.soql import Comparison, Junction, Literal, Membership, Name, Negation
@@ -35,9 +37,13 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     return database
 
 
+def schema_of(database: Database) -> Schema:
+    return Schema(database, INTEGRATION_USER_ID, Definitions(database))
+
+
 def found(database: Database, condition: str, *, include_deleted: bool = False) -> list[int]:
     query = soql.parse(f"SELECT Id FROM Contact WHERE {condition}")
-    plan = soql_sql.plan(query, Schema(database), include_deleted=include_deleted)
+    plan = soql_sql.plan(query, schema_of(database), include_deleted=include_deleted)
     rows = database.read().execute(f'select "Id" {plan.source}', plan.values)
     return [int(record_id[14]) for (record_id,) in rows]
 
@@ -51,7 +57,7 @@ def refusal(text: str, database: Database | None = None) -> SalesforceError:
 def understand(text: str, database: Database | None) -> None:
     query = soql.parse(text)
     if database is not None:
-        soql_sql.plan(query, Schema(database), include_deleted=False)
+        soql_sql.plan(query, schema_of(database), include_deleted=False)
 
 
 def test_a_query_becomes_a_tree_with_positions() -> None:
@@ -201,7 +207,7 @@ def test_any_text_is_parsed_or_refused_but_never_crashes(text: str) -> None:
 def test_any_quoted_value_is_compared_as_itself(database: Database, value: str) -> None:
     quoted = value.replace("\\", "\\\\").replace("'", "\\'")
     query = soql.parse(f"SELECT Id FROM Contact WHERE LastName = '{quoted}'")
-    plan = soql_sql.plan(query, Schema(database), include_deleted=False)
+    plan = soql_sql.plan(query, schema_of(database), include_deleted=False)
     assert plan.values == (value,)
 
 
