@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response, StreamingResponse
 
-from local.salesforce_emulator import soql
+from local.salesforce_emulator import soql, soql_sql
 from local.salesforce_emulator.bulk_jobs import (
     DELIMITERS,
     LINE_ENDINGS,
@@ -45,8 +45,7 @@ def create_job(org: Org, call: Call) -> Response:
         raise invalid_job(f"Invalid operation for a query job: {operation}")
     text = str(document.get("query", ""))
     query = soql.parse(text)
-    if query.offset is not None:  # [documented]
-        raise invalid_job("OFFSET is not supported in Bulk Query")
+    soql_sql.refuse_in_bulk(query)
     object_type = org.schema_of(call.user_id).find_object(query.object_name.text)
     if object_type is None:  # [assumed]
         raise invalid_job(f"sObject type '{query.object_name.text}' is not supported")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from local.salesforce_emulator import soql, soql_sql
 from local.salesforce_emulator.errors import SalesforceError
-from local.salesforce_emulator.rendering import RecordRenderer, select_list
+from local.salesforce_emulator.query_columns import column_metadata
+from local.salesforce_emulator.rendering import RecordRenderer, converter, select_list
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -78,11 +79,15 @@ def _first_page(org: Org, call: Call, *, include_deleted: bool) -> Response:
     text = call.query.get("q")
     if text is None:
         raise soql.malformed("A query string has to be specified")  # [documented]
-    plan = soql_sql.plan(
-        soql.parse(text), org.schema_of(call.user_id), include_deleted=include_deleted
-    )
+    schema, shuffled = org.schema_of(call.user_id), org.options.shuffle_unordered
+    parsed = soql.parse(text)
+    plan = soql_sql.plan(parsed, schema, include_deleted=include_deleted, shuffled=shuffled)
+    if call.query.get("columns", "").lower() == "true":
+        return call.answer(column_metadata(parsed, plan))
     if plan.is_count:
         return call.answer({"totalSize": _count(org, plan), "done": True, "records": []})
+    if plan.groups:
+        return _groups(org, call, plan)
     connection = org.database.read()
     rows = array("q", (row for (row,) in connection.execute(*_sql("rowid", plan))))
     return _page(org, call, Cursor(plan, rows), 0, None)
@@ -96,6 +101,30 @@ def _count(org: Org, plan: Plan) -> int:
     sql, values = _sql("1", plan)
     counted = org.database.read().execute(f"select count(*) from ({sql})", values)  # noqa: S608
     return int(counted.fetchone()[0])
+
+
+def _groups(org: Org, call: Call, plan: Plan) -> Response:
+    """Answer groups: all on one page, never more than it holds [documented]."""
+    columns = [(each.label, each.field and converter(each.field)) for each in plan.groups]
+    sql, values = _sql(", ".join(each.sql for each in plan.groups), plan)
+    rows = org.database.read().execute(sql, values).fetchmany(_PAGE + 1)
+    if len(rows) > _PAGE:
+        raise SalesforceError(
+            400,
+            "EXCEEDED_ID_LIMIT",
+            "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a "
+            "single batch",
+        )
+    records = [_group(columns, row) for row in rows]
+    return call.answer({"totalSize": len(records), "done": True, "records": records})
+
+
+def _group(columns: list[tuple[str, Any]], row: tuple[Any, ...]) -> dict[str, Any]:
+    """Return one group, of the type AggregateResult [recorded]."""
+    record: dict[str, Any] = {"attributes": {"type": "AggregateResult"}}
+    for (label, convert), value in zip(columns, row, strict=True):
+        record[label] = value if convert is None or value is None else convert(value)
+    return record
 
 
 def query_more(org: Org, call: Call) -> Response:
@@ -130,9 +159,10 @@ def _page_size(call: Call) -> int:
 
 
 def _records(org: Org, call: Call, plan: Plan, rows: array[int]) -> list[dict[str, Any]]:
-    renderer = RecordRenderer(plan.object_type, plan.fields, call.data_path)
+    renderer = RecordRenderer(plan.object_type, plan.fields, call.data_path, plan.relations)
+    columns = select_list(plan.fields, plan.relations)
     sql = (
-        f'select rowid, "Id", {select_list(plan.fields)} from "{plan.object_type.name}"'  # noqa: S608
+        f'select rowid, "Id", {columns} from "{plan.object_type.name}"'  # noqa: S608
         f" where rowid in ({', '.join('?' * len(rows))})"
     )
     found = {
