@@ -20,6 +20,7 @@ from local.salesforce_emulator import (
     oauth,
     query,
     record_collections,
+    replication,
     sobjects,
 )
 from local.salesforce_emulator.errors import SalesforceError, not_emulated, not_found
@@ -38,12 +39,11 @@ if TYPE_CHECKING:
     Endpoint = Callable[[Request], Awaitable[Response]]
 
 _DATA = "/services/data/v{version}"
-_OLDEST_VERSION = 31  # older ones were retired in 2025 [documented]
-_NEWEST_VERSION = 66
 
 _DATA_ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "", describe.resources),
     ("GET", "/limits", describe.limits),
+    ("GET", "/limits/recordCount", describe.record_counts),
     ("GET", "/query", query.query),
     ("GET", "/queryAll", query.query_all),
     ("GET", "/query/{locator}", query.query_more),
@@ -51,9 +51,21 @@ _DATA_ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/sobjects", describe.describe_global),
     ("GET", "/sobjects/{object}", describe.object_metadata),
     ("GET", "/sobjects/{object}/describe", describe.describe_object),
+    ("GET", "/sobjects/{object}/describe/layouts", describe.describe_layouts),
+    ("GET", "/sobjects/{object}/describe/layouts/{record_type}", describe.describe_layouts),
+    ("GET", "/sobjects/{object}/updated", replication.updated),
+    ("GET", "/sobjects/{object}/deleted", replication.deleted),
+    ("POST", "/sobjects/{object}", sobjects.create_record),
     ("GET", "/sobjects/{object}/{id}", sobjects.read_record),
     ("PATCH", "/sobjects/{object}/{id}", sobjects.update_record),
+    ("DELETE", "/sobjects/{object}/{id}", sobjects.delete_record),
+    ("GET", "/sobjects/{object}/{field}/{value:path}", sobjects.read_by_key),
+    ("PATCH", "/sobjects/{object}/{field}/{value:path}", sobjects.upsert_record),
+    ("DELETE", "/sobjects/{object}/{field}/{value:path}", sobjects.delete_by_key),
+    ("POST", "/composite/sobjects", record_collections.create_records),
     ("PATCH", "/composite/sobjects", record_collections.update_records),
+    ("DELETE", "/composite/sobjects", record_collections.delete_records),
+    ("PATCH", "/composite/sobjects/{object}/{field}", record_collections.upsert_records),
     ("GET", "/composite/sobjects/{object}", record_collections.read_records_by_get),
     ("POST", "/composite/sobjects/{object}", record_collections.read_records_by_post),
     ("POST", "/jobs/query", bulk_query.create_job),
@@ -209,11 +221,11 @@ def _check_version(call: Call) -> None:
         number = float(call.version)
     except ValueError as error:
         raise not_found() from error
-    if number < _OLDEST_VERSION:
+    if number < describe.OLDEST_VERSION:
         raise SalesforceError(
             410, "UNSUPPORTED_API_VERSION", f"API version {call.version} is no longer supported"
         )
-    if number > _NEWEST_VERSION:
+    if number > describe.NEWEST_VERSION:
         raise not_found()
 
 

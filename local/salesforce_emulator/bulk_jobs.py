@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,6 +56,11 @@ class Job:
     def delimiter(self) -> str:
         """The character between two values."""
         return DELIMITERS[self.column_delimiter]
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether its batches run side by side, as they do unless the job says Serial."""
+        return bool(json.loads(self.options).get("concurrencyMode") != "Serial")
 
     @property
     def newline(self) -> str:
@@ -200,6 +206,7 @@ def _counts(job: Job) -> dict[str, int]:
 
 
 def _head(job: Job) -> dict[str, Any]:
+    key = {"externalIdFieldName": job.external_id} if job.external_id else {}
     return {
         "id": job.id,
         "operation": job.operation,
@@ -208,6 +215,7 @@ def _head(job: Job) -> dict[str, Any]:
         "createdDate": to_rest(job.created_at),
         "systemModstamp": to_rest(job.modified_at),
         "state": job.state,
+        **key,
         "concurrencyMode": "Parallel",
         "contentType": "CSV",
         "apiVersion": float(job.version),

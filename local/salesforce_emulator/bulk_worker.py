@@ -15,12 +15,7 @@ from local.salesforce_emulator.ingest_run import INTERNAL_ERROR, run_ingest
 from local.salesforce_emulator.query_run import run_query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local.salesforce_emulator.database import Database
-    from local.salesforce_emulator.faults import Faults
-    from local.salesforce_emulator.options import Options
-    from local.salesforce_emulator.schema import Schema
+    from local.salesforce_emulator.org import Org
 
 log = logging.getLogger(__name__)
 _ACTIVE = ("UploadComplete", "InProgress")
@@ -30,18 +25,9 @@ _THREADS = 3
 class Jobs:
     """The queue of jobs and the threads which empty it."""
 
-    def __init__(
-        self,
-        database: Database,
-        schema_of: Callable[[str], Schema],
-        faults: Faults,
-        options: Options,
-    ) -> None:
-        self.store = JobStore(database)
-        self._database = database
-        self._schema_of = schema_of
-        self._faults = faults
-        self._options = options
+    def __init__(self, org: Org) -> None:
+        self.store = JobStore(org.database)
+        self._org = org
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._released = threading.Event()
@@ -50,9 +36,16 @@ class Jobs:
             threading.Thread(target=self._work, name=f"bulk jobs {number}", daemon=True)
             for number in range(_THREADS)
         ]
-        for job in [*self.store.list("ingest"), *self.store.list("query")]:
-            if job.state in _ACTIVE:  # the process was killed while it ran
-                self._queue.put(job)
+        self._unfinished = [
+            job
+            for job in [*self.store.list("ingest"), *self.store.list("query")]
+            if job.state in _ACTIVE  # the process was killed while it ran
+        ]
+
+    def begin(self) -> None:
+        """Start working, first on what an earlier process left unfinished."""
+        for job in self._unfinished:
+            self._queue.put(job)
         for thread in self._threads:
             thread.start()
 
@@ -92,7 +85,7 @@ class Jobs:
         )
         if job.state in TERMINAL:
             return
-        progress = Progress(self.store, job, self._stopping, self._options.latency)
+        progress = Progress(self.store, job, self._stopping, self._org.options.latency)
         try:
             self._wait(job, progress)
             self._process(job, progress)
@@ -108,19 +101,19 @@ class Jobs:
 
     def _wait(self, job: Job, progress: Progress) -> None:
         progress.wait_in_queue()
-        if self._faults.for_job("job_stuck", job.object, job.operation):
-            progress.stick(self._faults)
+        if self._org.faults.for_job("job_stuck", job.object, job.operation):
+            progress.stick(self._org.faults)
 
     def _process(self, job: Job, progress: Progress) -> None:
         if job.kind == "query":
             self._refuse_query(job)
-            run_query(job, self.store, self._database, self._schema_of(job.created_by), progress)
+            schema = self._org.schema_of(job.created_by)
+            run_query(job, self.store, self._org.database, schema, progress)
         else:
-            schema = self._schema_of(job.created_by)
-            run_ingest(job, self.store, self._database, schema, self._faults, progress)
+            run_ingest(job, self._org, progress)
 
     def _refuse_query(self, job: Job) -> None:
-        if fault := self._faults.for_job("job_failed", job.object, job.operation):
+        if fault := self._org.faults.for_job("job_failed", job.object, job.operation):
             raise JobFailedError(fault.text or INTERNAL_ERROR)
 
     def _end(self, job: Job, progress: Progress, **values: object) -> None:

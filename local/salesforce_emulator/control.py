@@ -14,11 +14,12 @@ from local.salesforce_emulator import (
     history,
     human,
     person_accounts,
+    rule_orders,
     switches,
 )
 from local.salesforce_emulator.access import grant_field, grant_object, profile_set
 from local.salesforce_emulator.control_input import bad_request, required
-from local.salesforce_emulator.custom_fields import checkbox
+from local.salesforce_emulator.custom_fields import TYPES, checkbox
 from local.salesforce_emulator.identity import (
     HUMAN_USER_IDS,
     INTEGRATION_USER_ID,
@@ -139,6 +140,20 @@ def custom_field(org: Org, call: Call) -> Response:
     return call.answer({"object": object_type.name, "field": name})
 
 
+def install_field(org: Org, call: Call) -> Response:
+    """``POST field``: an administrator installs a custom field of any type, open to the profile."""
+    document = call.json()
+    object_type = org.schema.any_object(required(document, "object", str))
+    metadata = required(document, "metadata", dict)
+    if metadata.get("type") not in TYPES:
+        raise bad_request(f"type must be one of {', '.join(TYPES)}")
+    administration.install_field(
+        org.database, object_type, metadata, granted_to=INTEGRATION_USER_ID
+    )
+    org.reload()
+    return call.answer({"object": object_type.name, "field": metadata["fullName"]})
+
+
 def track_history(org: Org, call: Call) -> Response:
     """``POST history``: an administrator starts or ends the tracking of a field's history."""
     document = call.json()
@@ -254,6 +269,7 @@ ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("POST", "/object-access", object_access),
     ("POST", "/assignment-rule", assignment_rule),
     ("POST", "/custom-field", custom_field),
+    ("POST", "/field", install_field),
     ("POST", "/history", track_history),
     ("POST", "/person-accounts", enable_person_accounts),
     ("POST", "/person-account", make_person_account),
@@ -271,4 +287,5 @@ ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("POST", "/snapshot", snapshot),
     ("POST", "/restore", restore),
     *switches.ROUTES,
+    *rule_orders.ROUTES,
 )

@@ -186,6 +186,11 @@ class Faults:
         return None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no order is in force."""
+        return not self._faults
+
+    @property
     def generation(self) -> int:
         """A number which changes when the orders are withdrawn; what is stuck then goes on."""
         return self._generation

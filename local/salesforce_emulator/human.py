@@ -19,15 +19,9 @@ from local.salesforce_emulator.errors import (
 from local.salesforce_emulator.identity import HUMAN_USER_IDS, INTEGRATION_USER_ID
 from local.salesforce_emulator.ids import make_id, to_18
 from local.salesforce_emulator.objects import CONTACT, LEAD
-from local.salesforce_emulator.records import (
-    CONVERTED,
-    DELETED,
-    UNKNOWN,
-    Change,
-    Saver,
-    SaveRules,
-)
+from local.salesforce_emulator.records import Change, Saver, SaveRules
 from local.salesforce_emulator.schema import UnknownFieldError
+from local.salesforce_emulator.states import CONVERTED, DELETED, UNKNOWN
 
 if TYPE_CHECKING:
     import sqlite3
@@ -65,7 +59,10 @@ def _save(
     user_id: str,
 ) -> None:
     values = _values(org, object_type, fields)
-    saver = Saver(org.schema, object_type, SaveRules(user_id, "Record", obeys_security=False))
+    rules = SaveRules(
+        user_id, "Record", obeys_security=False, book=org.rules, saves_duplicates=True
+    )
+    saver = Saver(org.schema, object_type, rules)
     (error,) = saver.update(connection, [Change(record_id, values)])
     if error is not None:
         raise error.as_exception()

@@ -17,12 +17,15 @@ from local.salesforce_emulator.journal import Journal
 from local.salesforce_emulator.limits import Limits
 from local.salesforce_emulator.options import Options
 from local.salesforce_emulator.query import Cursors
+from local.salesforce_emulator.rules import RuleBook
 from local.salesforce_emulator.schema import Schema
 from local.salesforce_emulator.seed import SeedPlan, seed_org
 from local.salesforce_emulator.sessions import Sessions
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from local.salesforce_emulator.objects import ObjectType
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Org:
         if self.database.is_new:
             seed_org(self.database, plan)
         self.definitions = Definitions(self.database)
+        self.definitions_changed_at = clock.now()
         self._schemas: dict[str, Schema] = {}
         self.schema = self.schema_of(INTEGRATION_USER_ID)
         self.sessions = Sessions()
@@ -50,8 +54,11 @@ class Org:
         self.journal = Journal()
         self.cursors = Cursors()
         self.options = Options()
+        self.rules = RuleBook()
+        self.rules.load(self.database.read())
         self.doors = Doors()
-        self.jobs = Jobs(self.database, self.schema_of, self.faults, self.options)
+        self.jobs = Jobs(self)
+        self.jobs.begin()
 
     def schema_of(self, user_id: str) -> Schema:
         """Return the org as a user sees it."""
@@ -64,8 +71,14 @@ class Org:
     def reload(self) -> None:
         """Notice new fields and rights."""
         self.definitions.load()
+        self.definitions_changed_at = clock.now()
         for schema in list(self._schemas.values()):
             schema.load()
+
+    def after_save(self, object_type: ObjectType) -> None:
+        """Notice what changed when administrators' objects were saved."""
+        if object_type.is_setup:
+            self.reload()
 
     def snapshot(self) -> None:
         """Copy records, fields, access and jobs aside."""
@@ -80,6 +93,8 @@ class Org:
         self.jobs.hold(False)
         self.database.restore()
         self.reload()
+        self.rules.load(self.database.read())
+        self.rules.unlock()
         self.faults.clear()
         self.journal.reset()
         self.limits.reset()

@@ -133,6 +133,10 @@ class RunningEmulator:
         document = {"object": sobject, "name": name, "label": label}
         self.control("POST", "custom-field", document)
 
+    def install_field(self, sobject: str, **metadata: object) -> None:
+        """Install a custom field, described as the Metadata API describes it."""
+        self.control("POST", "field", {"object": sobject, "metadata": metadata})
+
     def track_history(self, sobject: str, field: str, *, tracked: bool = True) -> None:
         """Start or end the history of a field of Contact or Lead; rows stay."""
         document = {"object": sobject, "field": field, "tracked": tracked}
@@ -171,6 +175,33 @@ class RunningEmulator:
     def clear_faults(self) -> None:
         """Withdraw every fault."""
         self.control("DELETE", "faults")
+
+    def add_rule(self, **rule: Any) -> None:
+        """Set up a rule: ``kind``, ``object``, ``name`` and what ``POST rules`` says of each."""
+        self.control("POST", "rules", rule)
+
+    def clear_rules(self) -> None:
+        """Deactivate all rules."""
+        self.control("DELETE", "rules")
+
+    def lock_records(self, *ids: str) -> None:
+        """Let another transaction hold records, or everything below Accounts."""
+        self.control("POST", "locks", {"ids": list(ids)})
+
+    def unlock_records(self) -> None:
+        """End that transaction."""
+        self.control("DELETE", "locks")
+
+    def set_user_permission(
+        self, permission: str, *, granted: bool, user: str = "integration"
+    ) -> None:
+        """Give a user's profile a permission such as ``CustomizeApplication``, or take it."""
+        document = {"permission": permission, "granted": granted, "user": user}
+        self.control("POST", "user-permission", document)
+
+    def set_user_active(self, active: bool, user: str = "integration") -> None:
+        """Deactivate a user, which ends their sessions, or let them in again."""
+        self.control("POST", "user", {"active": active, "user": user})
 
     def set_clock(self, offset_seconds: float) -> None:
         """Let the org's clock be wrong by so many seconds; ``reset`` makes it right."""

@@ -90,6 +90,10 @@ class Schema:
             raise not_found()
         return found
 
+    def find_any(self, name: str) -> ObjectType | None:
+        """Return the object of that name whether readable or not, None without one."""
+        return self._definitions.find_object(name)
+
     def any_object(self, name: str) -> ObjectType:
         """Return the object of that name whether readable or not: for the control API.
 

@@ -53,6 +53,7 @@ _OPTIONS: dict[str, Callable[[dict[str, Any], str, object], object]] = {
     "gzip": _flag,
     "shuffle_unordered": _seed,
     "unchanged_saves_stamp": _flag,
+    "row_contention": _flag,
 }
 
 

@@ -133,7 +133,7 @@ def test_deleted_records_are_found_only_on_request(database: Database) -> None:
     [
         ("SELEKT Name FROM Account", "SELEKT"),
         ("SELECT Id FROM", "'<EOF>'"),
-        ("SELECT Id, FROM Contact", "Contact"),
+        ("SELECT Id, FROM Contact", "FROM"),
         ("SELECT Id FROM Contact WHERE A = 1 AND B = 2 OR C = 3", "OR"),
         ("SELECT Email FROM Contact GROUP BY Email HAVING COUNT(Id) > 1", "HAVING"),
         ("SELECT Id FROM Contact LIMIT -1", "-1"),
