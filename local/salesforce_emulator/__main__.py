@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from local.salesforce_emulator.app import create_app
-from local.salesforce_emulator.certificates import Certificates, ensure_certificates
+from local.salesforce_emulator.certificates import Certificates, ensure_certificates, public_key
 from local.salesforce_emulator.connection import (
     DEFAULT_CLIENT_ID,
     DEFAULT_CLIENT_SECRET,
@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until told to stop; returns the exit code."""
     options = _parser().parse_args(arguments)
     database: Path = options.database
-    client = Client(options.client_id, options.client_secret)
+    certificate = options.jwt_certificate and public_key(options.jwt_certificate.read_text())
+    client = Client(options.client_id, options.client_secret, certificate)
     plan = SeedPlan(options.contacts, options.leads, options.seed)
     try:
         http, tls = (listen(port, options.host) for port in (options.http_port, options.tls_port))
@@ -81,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--certificates", type=Path, help="folder for the private CA (default: the database's)"
+    )
+    parser.add_argument(
+        "--jwt-certificate", type=Path, help="PEM whose key signs JWT assertions (default: none)"
     )
     environment = os.environ
     parser.add_argument(

@@ -20,6 +20,7 @@ from local.salesforce_emulator.setup_objects import (
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
     from local.salesforce_emulator.database import Database
 
@@ -121,14 +122,29 @@ def grant_object(
         'delete from "ObjectPermissions" where "ParentId" = ? and "SobjectType" = ?',
         (parent, sobject),
     )
-    if not granted:
-        return
+    if granted:
+        grant_rights(database, connection, parent, sobject, dict.fromkeys(OBJECT_RIGHTS, True))
+
+
+def grant_rights(
+    database: Database,
+    connection: sqlite3.Connection,
+    parent: str,
+    sobject: str,
+    rights: Mapping[str, bool],
+) -> None:
+    """Let a permission set permit exactly these rights on an object."""
+    connection.execute(
+        'delete from "ObjectPermissions" where "ParentId" = ? and "SobjectType" = ?',
+        (parent, sobject),
+    )
     (number,) = database.next_numbers(connection, OBJECT_PREFIX, 1)
     names = ", ".join(f'"Permissions{right}"' for right in OBJECT_RIGHTS)
+    flags = [rights.get(right, False) for right in OBJECT_RIGHTS]
     connection.execute(
         f'insert into "ObjectPermissions" ("Id", "ParentId", "SobjectType", {names},'  # noqa: S608
-        f' "SystemModstamp") values (?, ?, ?, {", ".join("1" for _ in OBJECT_RIGHTS)}, ?)',
-        (make_id(OBJECT_PREFIX, number), parent, sobject, to_stored(now())),
+        f' "SystemModstamp") values (?, ?, ?, {", ".join("?" for _ in flags)}, ?)',
+        (make_id(OBJECT_PREFIX, number), parent, sobject, *flags, to_stored(now())),
     )
 
 

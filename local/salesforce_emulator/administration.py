@@ -41,7 +41,7 @@ def install_field(
         field_id = make_id(CUSTOM_FIELD_PREFIX, number)
         connection.execute(f'alter table "{object_type.name}" add column {column_sql(field)}')
         connection.execute(
-            "insert into custom_field values (?, ?, ?, ?, ?, ?)",
+            'insert into "CustomField" values (?, ?, ?, ?, ?, ?)',
             (field_id, object_type.name, field.name, json.dumps(metadata), stamp, stamp),
         )
         if field.unique or field.external_id:
@@ -68,7 +68,7 @@ def custom_metadata(
 ) -> Metadata | None:
     """Return the metadata of a custom field, None for any other field."""
     row = connection.execute(
-        "select metadata from custom_field where object = ? and lower(name) = lower(?)",
+        'select metadata from "CustomField" where "TableEnumOrId" = ? and lower(name) = lower(?)',
         (object_type.name, name),
     ).fetchone()
     return dict(json.loads(row[0])) if row else None
@@ -78,7 +78,8 @@ def change_field(database: Database, object_type: ObjectType, metadata: Metadata
     """Replace the metadata of a custom field; its type stays."""
     with database.write() as connection:
         connection.execute(
-            "update custom_field set metadata = ?, modified_at = ? where object = ? and name = ?",
+            'update "CustomField" set metadata = ?, "LastModifiedDate" = ?'
+            ' where "TableEnumOrId" = ? and name = ?',
             (json.dumps(metadata), to_stored(now()), object_type.name, metadata["fullName"]),
         )
 
@@ -92,7 +93,8 @@ def remove_field(database: Database, object_type: ObjectType, field: Field) -> N
         connection.execute(f'drop index if exists "{object_type.name}_{field.name}"')
         connection.execute(f'alter table "{object_type.name}" drop column "{field.name}"')
         connection.execute(
-            "delete from custom_field where object = ? and name = ?", (object_type.name, field.name)
+            'delete from "CustomField" where "TableEnumOrId" = ? and name = ?',
+            (object_type.name, field.name),
         )
         connection.execute('delete from "FieldPermissions" where "Field" = ?', (full,))
 

@@ -21,9 +21,12 @@ from local.salesforce_emulator import (
     query,
     record_collections,
     replication,
+    soap_login,
     sobjects,
+    tooling,
 )
 from local.salesforce_emulator.errors import SalesforceError, not_emulated, not_found
+from local.salesforce_emulator.metadata import service as metadata_service
 from local.salesforce_emulator.middleware import Edge
 from local.salesforce_emulator.web import Call, json_response
 
@@ -68,6 +71,13 @@ _DATA_ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("PATCH", "/composite/sobjects/{object}/{field}", record_collections.upsert_records),
     ("GET", "/composite/sobjects/{object}", record_collections.read_records_by_get),
     ("POST", "/composite/sobjects/{object}", record_collections.read_records_by_post),
+    ("GET", "/tooling/query", tooling.run_query),
+    ("GET", "/tooling/query/{locator}", query.query_more),
+    ("GET", "/tooling/sobjects/{object}/describe", tooling.describe_object),
+    ("POST", "/tooling/sobjects/{object}", tooling.create_record),
+    ("GET", "/tooling/sobjects/{object}/{id}", tooling.read_record),
+    ("PATCH", "/tooling/sobjects/{object}/{id}", tooling.update_record),
+    ("DELETE", "/tooling/sobjects/{object}/{id}", tooling.delete_record),
     ("POST", "/jobs/query", bulk_query.create_job),
     ("GET", "/jobs/query", bulk_query.list_jobs),
     ("GET", "/jobs/query/{id}", bulk_query.show_job),
@@ -81,6 +91,12 @@ _DATA_ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("PATCH", "/jobs/ingest/{id}", bulk_ingest.change_state),
     ("DELETE", "/jobs/ingest/{id}", bulk_ingest.delete_job),
     ("GET", "/jobs/ingest/{id}/{results}", bulk_ingest.results),
+)
+_SOAP_ROUTES: tuple[tuple[str, Handler], ...] = (
+    ("u/{version}", soap_login.serve),
+    ("u/{version}/{organization}", soap_login.serve),
+    ("m/{version}", metadata_service.serve),
+    ("m/{version}/{rest:path}", metadata_service.serve),
 )
 _NOT_EMULATED = (
     ("/services/async/", "Bulk API 1.0"),
@@ -101,6 +117,12 @@ def create_app(org: Org) -> Edge:
             "/services/oauth2/userinfo",
             _open_endpoint(org, oauth.userinfo),
             methods=["GET", "POST"],
+        ),
+        Route("/services/oauth2/revoke", _open_endpoint(org, oauth.revoke), methods=["POST"]),
+        Route("/id/{organization}/{user}", _open_endpoint(org, oauth.identity), methods=["GET"]),
+        *(
+            Route(f"/services/Soap/{path}", _open_endpoint(org, handler), methods=["POST"])
+            for path, handler in _SOAP_ROUTES
         ),
         # simple-salesforce writes "https://" + domain + ".salesforce.com/services/oauth2/token";
         # a domain ending in "/login?x=" turns the rest into a query string.

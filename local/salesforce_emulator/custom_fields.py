@@ -54,4 +54,4 @@ def is_true(value: object) -> bool:
 
 def checkbox(name: str, label: str) -> Metadata:
     """Return the metadata of a checkbox that is false unless somebody ticks it."""
-    return {"fullName": name, "type": "Checkbox", "label": label, "defaultValue": "false"}
+    return {"fullName": name, "type": "Checkbox", "label": label, "defaultValue": False}

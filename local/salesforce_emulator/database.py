@@ -39,6 +39,7 @@ class Database:
         self.snapshot_path = path.with_name(path.name + "-snapshot")
         self._local = threading.local()
         self._lock = threading.Lock()
+        self._holder = 0  # the thread that writes
         self._writer = self._connect()
         self.is_new = self._check()
 
@@ -72,7 +73,9 @@ class Database:
         return connection
 
     def read(self) -> sqlite3.Connection:
-        """Return this thread's connection for reading."""
+        """Return this thread's connection for reading: inside ``write`` the one that writes."""
+        if self._holder == threading.get_ident():
+            return self._writer
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
@@ -81,15 +84,37 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Hold the only writing transaction; an exception undoes it."""
+        """Hold the only writing transaction; an exception undoes it.
+
+        Inside another ``write`` of the same thread it is a part of that one, undone alone.
+        """
+        if self._holder == threading.get_ident():
+            with self._part():
+                yield self._writer
+            return
         with self._lock:
             self._writer.execute("begin immediate")
+            self._holder = threading.get_ident()
             try:
                 yield self._writer
             except BaseException:
                 self._writer.execute("rollback")
                 raise
-            self._writer.execute("commit")
+            else:
+                self._writer.execute("commit")
+            finally:
+                self._holder = 0
+
+    @contextmanager
+    def _part(self) -> Iterator[None]:
+        self._writer.execute("savepoint part")
+        try:
+            yield
+        except BaseException:
+            self._writer.execute("rollback to part")
+            self._writer.execute("release part")
+            raise
+        self._writer.execute("release part")
 
     def next_numbers(self, connection: sqlite3.Connection, prefix: str, count: int) -> range:
         """Take the next ``count`` Id numbers of a key prefix; call inside ``write``."""

@@ -36,7 +36,9 @@ class Definitions:
         """Read custom fields and features from the database."""
         objects = {each.name.lower(): each for each in STANDARD_OBJECTS}
         connection = self._database.read()
-        rows = connection.execute("select object, metadata from custom_field order by id")
+        rows = connection.execute(
+            'select "TableEnumOrId", metadata from "CustomField" order by "Id"'
+        )
         for name, metadata in rows.fetchall():
             _add(objects, name, field_of(json.loads(metadata)))
         features = connection.execute("select name from feature").fetchall()

@@ -19,7 +19,8 @@ def described(
 ) -> dict[str, Any]:
     """Return the first layout of an object; fields the user cannot see are left out."""
     row = connection.execute(
-        "select id, metadata from layout where object = ? order by id limit 1", (object_type.name,)
+        'select "Id", metadata from "Layout" where "TableEnumOrId" = ? order by 1 limit 1',
+        (object_type.name,),
     ).fetchone()
     layout_id, layout = (row[0], json.loads(row[1])) if row else (None, {})
     sections = [_section(schema, object_type, each) for each in layout.get("layoutSections", [])]

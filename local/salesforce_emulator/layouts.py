@@ -48,19 +48,19 @@ def _fresh(sobject: str, full_name: str) -> Layout:
     return {
         "fullName": full_name,
         "layoutSections": [_section(*section) for section in _COLUMNS[sobject]],
-        "showEmailCheckbox": "false",
-        "showHighlightsPanel": "false",
-        "showInteractionLogPanel": "false",
-        "showRunAssignmentRulesCheckbox": "false",
-        "showSubmitAndAttachButton": "false",
+        "showEmailCheckbox": False,
+        "showHighlightsPanel": False,
+        "showInteractionLogPanel": False,
+        "showRunAssignmentRulesCheckbox": False,
+        "showSubmitAndAttachButton": False,
     }
 
 
 def _section(label: str, *columns: tuple[str, ...]) -> Layout:
     return {
-        "customLabel": "false",
-        "detailHeading": "true",
-        "editHeading": "true",
+        "customLabel": False,
+        "detailHeading": True,
+        "editHeading": True,
         "label": label,
         "layoutColumns": [{"layoutItems": [_item(name) for name in names]} for names in columns],
         "style": "TwoColumnsTopToBottom",
@@ -79,26 +79,38 @@ def save(
     layout: Layout,
     *,
     at: str | None = None,
-) -> None:
-    """Keep a layout, new or changed."""
+) -> str:
+    """Keep a layout, new or changed, and return its Id."""
     document, stamp = json.dumps(layout), at or to_stored(now())
-    changed = connection.execute(
-        "update layout set metadata = ?, modified_at = ? where name = ?",
-        (document, stamp, full_name),
-    )
-    if changed.rowcount:
-        return
+    known = connection.execute(
+        'select "Id" from "Layout" where full_name = ?', (full_name,)
+    ).fetchone()
+    if known:
+        connection.execute(
+            'update "Layout" set metadata = ?, "LastModifiedDate" = ? where "Id" = ?',
+            (document, stamp, known[0]),
+        )
+        return str(known[0])
     (number,) = database.next_numbers(connection, PREFIX, 1)
-    row = (make_id(PREFIX, number), full_name.partition("-")[0], full_name, document, stamp)
-    connection.execute("insert into layout values (?, ?, ?, ?, ?)", row)
+    layout_id = make_id(PREFIX, number)
+    row = (layout_id, full_name.partition("-")[0], full_name, document, stamp)
+    connection.execute('insert into "Layout" values (?, ?, ?, ?, ?)', row)
+    return layout_id
 
 
 def find(connection: sqlite3.Connection, full_name: str) -> Layout | None:
     """Return a layout by its full name, None without one."""
-    row = connection.execute("select metadata from layout where name = ?", (full_name,)).fetchone()
+    row = connection.execute(
+        'select metadata from "Layout" where full_name = ?', (full_name,)
+    ).fetchone()
     return dict(json.loads(row[0])) if row else None
 
 
-def names(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """Return Id, object and full name of every layout."""
-    return connection.execute("select id, object, name from layout order by name").fetchall()
+def remove(connection: sqlite3.Connection, full_name: str) -> None:
+    """Forget a layout; an unknown one changes nothing."""
+    connection.execute('delete from "Layout" where full_name = ?', (full_name,))
+
+
+def names(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return Id and full name of every layout."""
+    return connection.execute('select "Id", full_name from "Layout" order by 2').fetchall()

@@ -19,6 +19,7 @@ FieldType = Literal[
     "datetime",
     "date",
     "anyType",
+    "complexvalue",
 ]
 
 

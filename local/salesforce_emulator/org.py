@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from local.salesforce_emulator import clock
 from local.salesforce_emulator.bulk_worker import Jobs
+from local.salesforce_emulator.connection import DEFAULT_PASSWORD, DEFAULT_SECURITY_TOKEN
 from local.salesforce_emulator.database import Database
 from local.salesforce_emulator.definitions import Definitions
 from local.salesforce_emulator.doors import Doors
@@ -15,6 +16,8 @@ from local.salesforce_emulator.faults import Faults
 from local.salesforce_emulator.identity import INTEGRATION_USER_ID
 from local.salesforce_emulator.journal import Journal
 from local.salesforce_emulator.limits import Limits
+from local.salesforce_emulator.metadata.deploys import Deploys
+from local.salesforce_emulator.oauth_grants import RefreshTokens
 from local.salesforce_emulator.options import Options
 from local.salesforce_emulator.query import Cursors
 from local.salesforce_emulator.rules import RuleBook
@@ -30,10 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The connected app which may log in."""
+    """The connected app which may log in, and what else opens this org.
+
+    ``certificate`` is the public half, in PEM, of what signs JWT assertions. Everybody has the
+    same password; a login from outside follows it with the security token.
+    """
 
     client_id: str
     client_secret: str
+    certificate: str | None = None
+    password: str = DEFAULT_PASSWORD
+    security_token: str = DEFAULT_SECURITY_TOKEN
 
 
 class Org:
@@ -49,6 +59,8 @@ class Org:
         self._schemas: dict[str, Schema] = {}
         self.schema = self.schema_of(INTEGRATION_USER_ID)
         self.sessions = Sessions()
+        self.refresh_tokens = RefreshTokens()
+        self.deploys = Deploys()
         self.limits = Limits()
         self.faults = Faults()
         self.journal = Journal()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from local.salesforce_emulator.org import Org
     from local.salesforce_emulator.soql_sql import Plan
+    from local.salesforce_emulator.soql_tree import Query
+    from local.salesforce_emulator.views import QueriedSchema
     from local.salesforce_emulator.web import Call
 
 _PAGE = 2_000  # default and most [documented]
@@ -32,6 +34,7 @@ class Cursor:
 
     plan: Plan
     rows: array[int]
+    path: str
 
 
 class Cursors:
@@ -79,18 +82,41 @@ def _first_page(org: Org, call: Call, *, include_deleted: bool) -> Response:
     text = call.query.get("q")
     if text is None:
         raise soql.malformed("A query string has to be specified")  # [documented]
-    schema, shuffled = org.schema_of(call.user_id), org.options.shuffle_unordered
+    schema = org.schema_of(call.user_id)
     parsed = soql.parse(text)
-    plan = soql_sql.plan(parsed, schema, include_deleted=include_deleted, shuffled=shuffled)
+    return answer(org, call, parsed, schema, call.data_path, include_deleted=include_deleted).http
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query found: how much, and the first page."""
+
+    total: int
+    http: Response
+
+
+def answer(
+    org: Org,
+    call: Call,
+    query: Query,
+    schema: QueriedSchema,
+    path: str,
+    *,
+    include_deleted: bool = False,
+) -> Answer:
+    """Run a query on the objects of a schema whose resources lie below ``path``."""
+    shuffled = org.options.shuffle_unordered
+    plan = soql_sql.plan(query, schema, include_deleted=include_deleted, shuffled=shuffled)
     if call.query.get("columns", "").lower() == "true":
-        return call.answer(column_metadata(parsed, plan))
+        return Answer(0, call.answer(column_metadata(query, plan)))
     if plan.is_count:
-        return call.answer({"totalSize": _count(org, plan), "done": True, "records": []})
+        total = _count(org, plan)
+        return Answer(total, call.answer({"totalSize": total, "done": True, "records": []}))
     if plan.groups:
         return _groups(org, call, plan)
     connection = org.database.read()
     rows = array("q", (row for (row,) in connection.execute(*_sql("rowid", plan))))
-    return _page(org, call, Cursor(plan, rows), 0, None)
+    return Answer(len(rows), _page(org, call, Cursor(plan, rows, path), 0, None))
 
 
 def _sql(columns: str, plan: Plan) -> tuple[str, tuple[object, ...]]:
@@ -103,7 +129,7 @@ def _count(org: Org, plan: Plan) -> int:
     return int(counted.fetchone()[0])
 
 
-def _groups(org: Org, call: Call, plan: Plan) -> Response:
+def _groups(org: Org, call: Call, plan: Plan) -> Answer:
     """Answer groups: all on one page, never more than it holds [documented]."""
     columns = [(each.label, each.field and converter(each.field)) for each in plan.groups]
     sql, values = _sql(", ".join(each.sql for each in plan.groups), plan)
@@ -116,7 +142,8 @@ def _groups(org: Org, call: Call, plan: Plan) -> Response:
             "single batch",
         )
     records = [_group(columns, row) for row in rows]
-    return call.answer({"totalSize": len(records), "done": True, "records": records})
+    body = {"totalSize": len(records), "done": True, "records": records}
+    return Answer(len(records), call.answer(body))
 
 
 def _group(columns: list[tuple[str, Any]], row: tuple[Any, ...]) -> dict[str, Any]:
@@ -147,8 +174,8 @@ def _page(org: Org, call: Call, cursor: Cursor, first: int, locator: str | None)
     body: dict[str, Any] = {"totalSize": len(cursor.rows), "done": end >= len(cursor.rows)}
     if not body["done"]:
         locator = locator or org.cursors.open(cursor)
-        body["nextRecordsUrl"] = f"{call.data_path}/query/{locator}-{end}"
-    body["records"] = _records(org, call, cursor.plan, cursor.rows[first:end])
+        body["nextRecordsUrl"] = f"{cursor.path}/query/{locator}-{end}"
+    body["records"] = _records(org, cursor, cursor.rows[first:end])
     return call.answer(body)
 
 
@@ -158,8 +185,9 @@ def _page_size(call: Call) -> int:
     return min(max(int(found[1]), _SMALLEST_PAGE), _PAGE) if found else _PAGE
 
 
-def _records(org: Org, call: Call, plan: Plan, rows: array[int]) -> list[dict[str, Any]]:
-    renderer = RecordRenderer(plan.object_type, plan.fields, call.data_path, plan.relations)
+def _records(org: Org, cursor: Cursor, rows: array[int]) -> list[dict[str, Any]]:
+    plan = cursor.plan
+    renderer = RecordRenderer(plan.object_type, plan.fields, cursor.path, plan.relations)
     columns = select_list(plan.fields, plan.relations)
     sql = (
         f'select rowid, "Id", {columns} from "{plan.object_type.name}"'  # noqa: S608

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from local.salesforce_emulator.clock import to_rest
@@ -82,7 +83,14 @@ def converter(field: Field) -> Callable[[Any], Any] | None:
         return bool
     if field.type == "anyType":
         return _any_type
+    if field.type == "complexvalue":
+        return _metadata
     return to_rest if field.type == "datetime" else None
+
+
+def _metadata(text: str) -> dict[str, Any]:
+    """Return a component without its name, which is a field of its own [documented]."""
+    return {key: value for key, value in json.loads(text).items() if key != "fullName"}
 
 
 def _any_type(value: object) -> object:

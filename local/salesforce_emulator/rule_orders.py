@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from local.salesforce_emulator import soql
 from local.salesforce_emulator.access import profile_set
+from local.salesforce_emulator.certificates import public_key
 from local.salesforce_emulator.control_input import bad_request, required
 from local.salesforce_emulator.identity import (
     AUTOMATED_USER_ID,
@@ -155,6 +157,20 @@ def user_activity(org: Org, call: Call) -> Response:
     return call.answer({"user": user})
 
 
+def grant_refresh(org: Org, call: Call) -> Response:
+    """``POST refresh-token``: a user approved the connected app in a browser."""
+    return call.answer({"refresh_token": org.refresh_tokens.grant(_user(call.json()))})
+
+
+def set_certificate(org: Org, call: Call) -> Response:
+    """``POST certificate``: the connected app trusts assertions signed by its key; null: none."""
+    pem = call.json().get("pem")
+    if pem is not None and "-----BEGIN" not in str(pem):
+        raise bad_request("pem must be a certificate or a public key in PEM, or null")
+    org.client = replace(org.client, certificate=None if pem is None else public_key(str(pem)))
+    return call.answer({"status": "ok"})
+
+
 ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("POST", "/rules", add_rule),
     ("DELETE", "/rules", clear_rules),
@@ -162,4 +178,6 @@ ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("DELETE", "/locks", unlock),
     ("POST", "/user-permission", user_permission),
     ("POST", "/user", user_activity),
+    ("POST", "/refresh-token", grant_refresh),
+    ("POST", "/certificate", set_certificate),
 )

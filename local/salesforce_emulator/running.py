@@ -199,6 +199,14 @@ class RunningEmulator:
         document = {"permission": permission, "granted": granted, "user": user}
         self.control("POST", "user-permission", document)
 
+    def grant_refresh_token(self, user: str = "integration") -> str:
+        """Let a user approve the connected app in a browser; returns the refresh token."""
+        return str(self.control("POST", "refresh-token", {"user": user})["refresh_token"])
+
+    def set_certificate(self, pem: str | None) -> None:
+        """Let the connected app trust assertions signed by the key of a certificate, or none."""
+        self.control("POST", "certificate", {"pem": pem})
+
     def set_user_active(self, active: bool, user: str = "integration") -> None:
         """Deactivate a user, which ends their sessions, or let them in again."""
         self.control("POST", "user", {"active": active, "user": user})

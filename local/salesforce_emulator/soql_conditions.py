@@ -21,7 +21,7 @@ from local.salesforce_emulator.soql_values import to_stored_value, unquote
 
 if TYPE_CHECKING:
     from local.salesforce_emulator.objects import Field, FieldType, ObjectType
-    from local.salesforce_emulator.schema import Schema
+    from local.salesforce_emulator.views import QueriedSchema
 
 _KINDS: dict[FieldType, tuple[str, ...]] = {
     "boolean": ("TRUE", "FALSE"),
@@ -37,7 +37,7 @@ _EQUALITY = {"=": "is", "!=": "is not"}
 class Conditions:
     """Writes the WHERE of one query; ``values`` are its parameters, in order."""
 
-    def __init__(self, text: str, schema: Schema, finder: FieldFinder) -> None:
+    def __init__(self, text: str, schema: QueriedSchema, finder: FieldFinder) -> None:
         self._text = text
         self._schema = schema
         self._finder = finder
@@ -129,7 +129,7 @@ class Conditions:
 
     def _filterable(self, name: Name) -> Field:
         field = self._finder.find(name)
-        if field.type in ("anyType", "textarea"):
+        if field.type in ("anyType", "textarea", "complexvalue"):
             raise soql_errors.not_filterable(self._text, name, field)
         return field
 
@@ -146,7 +146,7 @@ class Conditions:
             raise soql_errors.wrong_value(self._text, name, field)
 
 
-def visible_rows(schema: Schema, object_type: ObjectType) -> list[str]:
+def visible_rows(schema: QueriedSchema, object_type: ObjectType) -> list[str]:
     """Return the conditions which leave out deleted records and rows nobody may see."""
     parts = ['"IsDeleted" = 0'] if object_type.has("IsDeleted") else []
     row_filter = schema.row_filter(object_type)

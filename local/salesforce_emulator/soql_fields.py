@@ -10,8 +10,8 @@ from local.salesforce_emulator.schema import UnknownFieldError
 
 if TYPE_CHECKING:
     from local.salesforce_emulator.objects import Field, ObjectType
-    from local.salesforce_emulator.schema import Schema
     from local.salesforce_emulator.soql_tree import Name
+    from local.salesforce_emulator.views import QueriedSchema
 
 _MOST_STEPS = 5  # [documented]
 
@@ -33,7 +33,7 @@ class FieldFinder:
     """
 
     def __init__(
-        self, text: str, alias: str | None, schema: Schema, object_type: ObjectType
+        self, text: str, alias: str | None, schema: QueriedSchema, object_type: ObjectType
     ) -> None:
         self._text = text
         self._schema = schema

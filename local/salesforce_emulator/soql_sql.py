@@ -15,7 +15,7 @@ from local.salesforce_emulator.soql_tree import Aggregate, FieldSet, Name, Query
 
 if TYPE_CHECKING:
     from local.salesforce_emulator.objects import Field, ObjectType
-    from local.salesforce_emulator.schema import Schema
+    from local.salesforce_emulator.views import QueriedSchema
 
 _MOST_OF_A_SET = 200  # [documented]
 
@@ -38,7 +38,7 @@ class Plan:
 
 
 def plan(
-    query: Query, schema: Schema, *, include_deleted: bool, shuffled: int | None = None
+    query: Query, schema: QueriedSchema, *, include_deleted: bool, shuffled: int | None = None
 ) -> Plan:
     """Resolve the names of a query and write its SQL.
 
@@ -57,7 +57,7 @@ def plan(
 
 class _Planner:
     def __init__(
-        self, query: Query, schema: Schema, object_type: ObjectType, shuffled: int | None
+        self, query: Query, schema: QueriedSchema, object_type: ObjectType, shuffled: int | None
     ) -> None:
         self._query = query
         self._schema = schema

@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 _TABLES = (
     "create table sequence (prefix text primary key, next integer not null)",
     """
-create table custom_field (
-    id text primary key, object text not null, name text not null, metadata text not null,
-    created_at text not null, modified_at text not null, unique (object, name)
+create table "EntityDefinition" (
+    "Id" text primary key, "Label" text not null, "KeyPrefix" text not null
 )""",
     "create table object_setting (object text primary key, history integer not null)",
     """
-create table layout (
-    id text primary key, object text not null, name text not null unique, metadata text not null,
-    modified_at text not null
+create table "CustomField" (
+    "Id" text primary key, "TableEnumOrId" text not null, name text not null,
+    metadata text not null, "CreatedDate" text not null, "LastModifiedDate" text not null,
+    unique ("TableEnumOrId", name)
+)""",
+    """
+create table "Layout" (
+    "Id" text primary key, "TableEnumOrId" text not null, full_name text not null unique,
+    metadata text not null, "LastModifiedDate" text not null
 )""",
     """
 create table job (
@@ -57,6 +62,10 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     for object_type in STANDARD_OBJECTS:
         connection.execute(_create_table(object_type))
+        connection.execute(
+            'insert into "EntityDefinition" values (?, ?, ?)',
+            (object_type.name, object_type.name, object_type.key_prefix),
+        )
 
 
 def create_indexes(connection: sqlite3.Connection) -> None:
