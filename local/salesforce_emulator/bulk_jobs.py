@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from local.salesforce_emulator.database import Database
 
-Kind = Literal["ingest", "query"]
+Kind = Literal["ingest", "query", "bulk1"]
 TERMINAL = ("JobComplete", "Failed", "Aborted")
 DELIMITERS = {
     "COMMA": ",", "SEMICOLON": ";", "PIPE": "|", "TAB": "\t", "CARET": "^", "BACKQUOTE": "`",
@@ -94,7 +94,7 @@ class JobStore:
 
     def create(self, new: NewJob) -> Job:
         """Keep a new job: an ingest job is open for data, a query job ready to run [captured]."""
-        state = "Open" if new.kind == "ingest" else "UploadComplete"
+        state = "UploadComplete" if new.kind == "query" else "Open"
         stamp = to_stored(now())
         with self._database.write() as connection:
             (number,) = self._database.next_numbers(connection, "750", 1)

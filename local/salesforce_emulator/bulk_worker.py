@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
+from local.salesforce_emulator.bulk1 import runner
 from local.salesforce_emulator.bulk_jobs import TERMINAL, Job, JobStore
 from local.salesforce_emulator.bulk_progress import JobFailedError, JobStoppedError, Progress
 from local.salesforce_emulator.errors import SalesforceError
@@ -15,7 +16,10 @@ from local.salesforce_emulator.ingest_run import INTERNAL_ERROR, run_ingest
 from local.salesforce_emulator.query_run import run_query
 
 if TYPE_CHECKING:
+    from local.salesforce_emulator.bulk1.batches import Batch
     from local.salesforce_emulator.org import Org
+
+    _Work = tuple[Job, Batch | None]
 
 log = logging.getLogger(__name__)
 _ACTIVE = ("UploadComplete", "InProgress")
@@ -28,7 +32,7 @@ class Jobs:
     def __init__(self, org: Org) -> None:
         self.store = JobStore(org.database)
         self._org = org
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._released = threading.Event()
         self._released.set()
@@ -45,13 +49,19 @@ class Jobs:
     def begin(self) -> None:
         """Start working, first on what an earlier process left unfinished."""
         for job in self._unfinished:
-            self._queue.put(job)
+            self.start(job)
+        for batch in self._org.batches.unfinished():
+            self.start_batch(self.store.get("bulk1", batch.job), batch)
         for thread in self._threads:
             thread.start()
 
     def start(self, job: Job) -> None:
         """Queue a job whose data is complete."""
-        self._queue.put(job)
+        self._queue.put((job, None))
+
+    def start_batch(self, job: Job, batch: Batch) -> None:
+        """Queue a batch of a job of Bulk API 1.0."""
+        self._queue.put((job, batch))
 
     def hold(self, held: bool) -> None:
         """Keep queued jobs waiting, or let them go: for tests of clients which poll."""
@@ -70,14 +80,28 @@ class Jobs:
             thread.join(timeout=10)
 
     def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
+        while (work := self._queue.get()) is not None:
             self._released.wait()
             if self._stopping.is_set():
                 return
+            job, batch = work
             try:
-                self._run(job)
+                if batch is None:
+                    self._run(job)
+                else:
+                    self._run_batch(job, batch)
             except SalesforceError:
                 log.warning("job %s vanished: the org was restored meanwhile", job.id)
+
+    def _run_batch(self, job: Job, batch: Batch) -> None:
+        if self._org.batches.get(job, batch.id).state not in ("Queued", "InProgress"):
+            return
+        try:
+            runner.run(self._org, job, batch)
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+            log.exception("batch %s failed inside the emulator", batch.id)
+            message = f"InternalServerError : {error}"
+            self._org.batches.update(batch, state="Failed", message=message)
 
     def _run(self, queued: Job) -> None:
         job = self.store.update(

@@ -14,13 +14,12 @@ from local.salesforce_emulator.describe_fields import (
     object_description,
     object_summary,
 )
+from local.salesforce_emulator.versions import NEWEST_VERSION, OLDEST_VERSION
 
 if TYPE_CHECKING:
     from local.salesforce_emulator.org import Org
     from local.salesforce_emulator.web import Call
 
-OLDEST_VERSION = 31  # older ones were retired in 2025 [documented]
-NEWEST_VERSION = 66
 _RESOURCES = (
     "composite", "jobs", "limits", "query", "queryAll", "sobjects", "tooling",
 )  # fmt: skip

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from local.salesforce_emulator import clock
+from local.salesforce_emulator.bulk1.batches import BatchStore
 from local.salesforce_emulator.bulk_worker import Jobs
 from local.salesforce_emulator.connection import DEFAULT_PASSWORD, DEFAULT_SECURITY_TOKEN
 from local.salesforce_emulator.database import Database
@@ -26,9 +27,16 @@ from local.salesforce_emulator.seed import SeedPlan, seed_org
 from local.salesforce_emulator.sessions import Sessions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+    from typing import Any
+
+    from starlette.responses import Response
 
     from local.salesforce_emulator.objects import ObjectType
+    from local.salesforce_emulator.web import Call
+
+    PartAnswerer = Callable[[Call, str, str, Any, Mapping[str, str]], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ class Org:
         self.rules.load(self.database.read())
         self.doors = Doors()
         self.jobs = Jobs(self)
+        self.batches = BatchStore(self.database, self.jobs.store)
+        self.answer_part: PartAnswerer = _unserved
         self.jobs.begin()
 
     def schema_of(self, user_id: str) -> Schema:
@@ -118,3 +128,8 @@ class Org:
         """Finish the job in hand and close the file."""
         self.jobs.close()
         self.database.close()
+
+
+def _unserved(*_part: object) -> Response:
+    """Stand in until an application serves the org, and with it the parts of requests."""
+    raise RuntimeError("no application serves this org")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 PARTNER = "urn:partner.soap.sforce.com"
 METADATA = "http://soap.sforce.com/2006/04/metadata"
 _ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
-_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
-_NIL, _TYPE = f"{{{_INSTANCE}}}nil", f"{{{_INSTANCE}}}type"
+INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
+_NIL, _TYPE = f"{{{INSTANCE}}}nil", f"{{{INSTANCE}}}type"
 TYPE_KEY = "@type"  # where a document keeps its xsi:type
 
 
@@ -125,7 +125,7 @@ def _envelope(
     names = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in (more or {}).items())
     text = (
         f'<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="{_ENVELOPE}"'
-        f' xmlns="{namespace}" xmlns:xsi="{_INSTANCE}"{names}>'
+        f' xmlns="{namespace}" xmlns:xsi="{INSTANCE}"{names}>'
         f"<soapenv:Body>{body}</soapenv:Body></soapenv:Envelope>"
     )
     return Response(text.encode(), status, media_type="text/xml; charset=utf-8")
