@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from local.salesforce_emulator.clock import now, to_rest, to_stored
+from local.salesforce_emulator.clock import from_stored, now, to_rest, to_stored
 from local.salesforce_emulator.errors import SalesforceError, not_found
 from local.salesforce_emulator.ids import make_id, to_18
 
@@ -21,6 +22,7 @@ DELIMITERS = {
     "COMMA": ",", "SEMICOLON": ";", "PIPE": "|", "TAB": "\t", "CARET": "^", "BACKQUOTE": "`",
 }  # fmt: skip
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
+_KEPT = timedelta(days=7)
 _COLUMNS = (
     "id, kind, operation, object, state, created_at, modified_at, version, query,"
     " column_delimiter, line_ending, uploaded, processed, failed, error, milliseconds, created_by,"
@@ -51,6 +53,12 @@ class Job:
     created_by: str
     external_id: str | None
     options: str
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether it ended more than seven days ago and is gone [documented]."""
+        ended = self.state in TERMINAL or self.state == "Closed"
+        return ended and from_stored(self.modified_at) < now() - _KEPT
 
     @property
     def delimiter(self) -> str:
@@ -124,7 +132,7 @@ class JobStore:
             )
             .fetchone()
         )
-        if row is None:
+        if row is None or Job(*row).has_expired:
             raise not_found()
         return Job(*row)
 
@@ -134,7 +142,7 @@ class JobStore:
             f"select {_COLUMNS} from job where kind = ? order by id desc",  # noqa: S608
             (kind,),
         )
-        return [Job(*row) for row in rows]
+        return [job for job in (Job(*row) for row in rows) if not job.has_expired]
 
     def update(self, job: Job, *, only_from: tuple[str, ...] = (), **values: object) -> Job:
         """Change columns of a job and return it; a job not in ``only_from`` stays as it is."""

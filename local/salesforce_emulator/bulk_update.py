@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from local.salesforce_emulator.records import SaveRules
     from local.salesforce_emulator.schema import Schema
 
-_TABLE = "temp.upload"
-
 
 class FastUpdate:
     """Saves batches of one job through a temporary table."""
@@ -57,39 +55,30 @@ class FastUpdate:
         self, connection: sqlite3.Connection, rows: Sequence[Sequence[str]]
     ) -> tuple[list[Outcome | None], list[int]]:
         """Save the plain rows; returns an outcome for each of them, and the places of the rest."""
-        even = [(at, *row) for at, row in enumerate(rows) if len(row) == self._width]
-        self._load(connection, even)
-        plain = dict(connection.execute(self._select()).fetchall())
-        saved_twice = len(set(plain.values())) < len(plain)
-        if saved_twice:
-            plain = {}
-        else:
-            connection.execute(self._update(), (*self._stamps(),))
-        connection.execute(f"drop table {_TABLE}")
-        outcomes: list[Outcome | None] = [None] * len(rows)
-        for at, record_id in plain.items():
-            outcomes[at] = Saved(record_id, created=False)
-        return outcomes, [at for at in range(len(rows)) if at not in plain]
+        position, width = self._id_position or 0, self._width
+        ids = [row[position] if len(row) == width else "" for row in rows]
+        if len(set(ids)) < len(ids):  # one record twice: the order of its rows matters
+            return [None] * len(rows), list(range(len(rows)))
+        self._load(connection, [row for row in rows if len(row) == width])
+        saved = {each for (each,) in connection.execute(self._update(), self._stamps())}
+        connection.execute(f"delete from {self._table}")  # noqa: S608
+        outcomes: list[Outcome | None] = [
+            Saved(each, created=False) if each in saved else None for each in ids
+        ]
+        return outcomes, [at for at, each in enumerate(ids) if each not in saved]
 
-    def _load(self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    def _load(self, connection: sqlite3.Connection, rows: Sequence[Sequence[str]]) -> None:
         names = ", ".join(f"c{position} text" for position in range(self._width))
-        connection.execute(f"create temp table upload (n integer primary key, {names})")
-        marks = ", ".join("?" * (self._width + 1))
-        connection.executemany(f"insert into {_TABLE} values ({marks})", rows)  # noqa: S608
+        connection.execute(f"create temp table if not exists upload{self._width} ({names})")
+        marks = ", ".join("?" * self._width)
+        connection.executemany(f"insert into {self._table} values ({marks})", rows)  # noqa: S608
 
-    def _select(self) -> str:
-        """Return SQL for the places and Ids of the plain rows; it marks the others."""
-        key = f"c{self._id_position}"
-        conditions = ['r."IsDeleted" = 0']
-        if self._object_type.has("IsConverted"):
-            conditions.append('r."IsConverted" = 0')
-        conditions += [_plain_sql(name, field) or "0" for name, field in self._fields]
-        return (
-            f'select u.n, u.{key} from {_TABLE} u join "{self._object_type.name}" r'  # noqa: S608
-            f' on r."Id" = u.{key} where {" and ".join(conditions)}'
-        )
+    @property
+    def _table(self) -> str:
+        return f"temp.upload{self._width}"
 
     def _update(self) -> str:
+        """Return SQL which saves the plain rows and returns their Ids."""
         settings = [f'"{field.name}" = {_value_sql(name, field)}' for name, field in self._fields]
         settings += ['"LastModifiedDate" = ?1', '"SystemModstamp" = ?1', '"LastModifiedById" = ?2']
         key = f"c{self._id_position}"
@@ -98,8 +87,8 @@ class FastUpdate:
             conditions.append('"IsConverted" = 0')
         conditions += [_plain_sql(name, field) or "0" for name, field in self._fields]
         return (
-            f'update "{self._object_type.name}" set {", ".join(settings)} from {_TABLE} u'  # noqa: S608
-            f" where {' and '.join(conditions)}"
+            f'update "{self._object_type.name}" set {", ".join(settings)}'  # noqa: S608
+            f' from {self._table} u where {" and ".join(conditions)} returning "Id"'
         )
 
     def _stamps(self) -> tuple[str, str]:

@@ -68,7 +68,7 @@ class Database:
             raise ForeignDatabaseError(self.path, "is not a database") from error
         connection.execute("pragma synchronous = off")
         connection.execute("pragma cache_size = -65536")
-        connection.execute("pragma mmap_size = 1073741824")
+        connection.execute("pragma wal_autocheckpoint = 16384")
         connection.create_function("make_id", 2, make_id, deterministic=True)
         return connection
 

@@ -59,6 +59,7 @@ def run_ingest(job: Job, org: Org, progress: Progress) -> None:
         reader = csv.reader(upload, delimiter=job.delimiter)
         for rows in batches(reader, failure.rows if failure else None):
             results.add(rows, batch_saver.save(rows))
+            org.limits.count("DailyBulkApiBatches")
             progress.report(results.processed, results.failed)
     if failure is not None:
         raise JobFailedError(failure.text or INTERNAL_ERROR)

@@ -24,7 +24,7 @@ from local.salesforce_emulator.query import Cursors
 from local.salesforce_emulator.rules import RuleBook
 from local.salesforce_emulator.schema import Schema
 from local.salesforce_emulator.seed import SeedPlan, seed_org
-from local.salesforce_emulator.sessions import Sessions
+from local.salesforce_emulator.sessions import LIFETIME_SECONDS, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,6 +122,7 @@ class Org:
         self.limits.reset()
         self.cursors.clear()
         self.options.reset()
+        self.sessions.lifetime_seconds = LIFETIME_SECONDS
         clock.set_offset(timedelta(0))
 
     def close(self) -> None:

@@ -207,6 +207,10 @@ class RunningEmulator:
         """Let the connected app trust assertions signed by the key of a certificate, or none."""
         self.control("POST", "certificate", {"pem": pem})
 
+    def set_session_lifetime(self, seconds: float) -> None:
+        """Let sessions end when they were not used for so long; ``reset`` makes it two hours."""
+        self.control("POST", "sessions", {"lifetime_seconds": seconds})
+
     def set_user_active(self, active: bool, user: str = "integration") -> None:
         """Deactivate a user, which ends their sessions, or let them in again."""
         self.control("POST", "user", {"active": active, "user": user})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from local.salesforce_emulator import assignment, external_ids
 from local.salesforce_emulator.deletes import Deleter
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     Values = Mapping[Field, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(NamedTuple):
     """A record that was saved."""
 
     record_id: str

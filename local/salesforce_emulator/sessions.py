@@ -14,7 +14,7 @@ from local.salesforce_emulator.identity import ORGANIZATION_ID
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LIFETIME_SECONDS = 2 * 3600.0  # an org's default session timeout [documented]
+LIFETIME_SECONDS = 2 * 3600.0  # an org's default session timeout [documented]
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._open: dict[str, Session] = {}
-        self.lifetime_seconds = _LIFETIME_SECONDS
+        self.lifetime_seconds = LIFETIME_SECONDS
         self._lock = threading.Lock()
 
     def open(self, user_id: str) -> str:

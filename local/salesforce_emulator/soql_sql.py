@@ -109,7 +109,7 @@ class _Planner:
         keys = [self._sort(sort) for sort in self._query.order]
         if not keys and self._shuffled is not None:
             keys = [f"(rowid * 7919 + {self._shuffled}) * 104729 % 1000003"]
-        return " order by " + ", ".join([*keys, '"Id"'])
+        return " order by " + ", ".join([*keys, "rowid"])  # as their Ids ascend
 
     def _sort(self, sort: Sort) -> str:
         if isinstance(sort.field, Aggregate):

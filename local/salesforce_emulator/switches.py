@@ -57,6 +57,15 @@ _OPTIONS: dict[str, Callable[[dict[str, Any], str, object], object]] = {
 }
 
 
+def limit_sessions(org: Org, call: Call) -> Response:
+    """``POST sessions``: how long a session lives without being used, from now on."""
+    seconds = required(call.json(), "lifetime_seconds", (int, float))
+    if seconds <= 0:
+        raise bad_request("lifetime_seconds must be above 0")
+    org.sessions.lifetime_seconds = float(seconds)
+    return call.answer({"status": "ok"})
+
+
 def refuse_connections(org: Org, call: Call) -> Response:
     """``POST refuse``: both ports are closed for so many seconds, the control API's too."""
     seconds = required(call.json(), "seconds", (int, float))
@@ -71,4 +80,5 @@ ROUTES: tuple[tuple[str, str, Callable[[Org, Call], Response]], ...] = (
     ("POST", "/clock", set_clock),
     ("POST", "/options", set_options),
     ("POST", "/refuse", refuse_connections),
+    ("POST", "/sessions", limit_sessions),
 )

@@ -286,3 +286,14 @@ def test_the_identity_has_the_recorded_keys(emulator: RunningEmulator) -> None:
     assert identity["username"] == SYNC
     anonymous = requests.get(answer["id"], timeout=10)
     assert (anonymous.status_code, anonymous.text) == (403, "Bad_OAuth_Token")
+
+
+def test_a_session_ends_when_it_is_not_used(emulator: RunningEmulator) -> None:
+    emulator.set_session_lifetime(0.4)
+    headers = {"Authorization": f"Bearer {emulator.log_in()}"}
+    limits = f"{emulator.data_url}/limits"
+    for _ in range(3):  # each use postpones the end
+        time.sleep(0.2)
+        assert requests.get(limits, headers=headers, timeout=10).status_code == 200
+    time.sleep(0.6)
+    assert requests.get(limits, headers=headers, timeout=10).status_code == 401

@@ -40,6 +40,7 @@ def _queue(org: Org, job: Job, body: bytes) -> Batch:
     batch = org.batches.create(job)
     org.batches.file(job, batch, "request").write_bytes(body)
     org.jobs.start_batch(job, batch)
+    org.limits.count("DailyBulkApiBatches")
     return batch
 
 
