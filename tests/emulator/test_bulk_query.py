@@ -216,11 +216,6 @@ def test_wrong_paging_is_refused(api: Api, params: dict[str, str]) -> None:
     assert api.get(f"jobs/query/{job['id']}/results", params=params).status_code == 400
 
 
-def test_parallel_pages_are_said_to_be_missing(api: Api) -> None:
-    job = run(api, "SELECT Id FROM Lead")
-    assert api.get(f"jobs/query/{job['id']}/resultPages").status_code == 501
-
-
 def test_pages_can_be_read_side_by_side(emulator: RunningEmulator, api: Api) -> None:
     job_id = complete(api, "SELECT Id FROM Contact")
     pages = api.get(f"jobs/query/{job_id}/resultPages").json()

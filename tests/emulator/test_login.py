@@ -120,7 +120,7 @@ def test_versions_out_of_range_are_refused(
     ("method", "path"),
     [
         ("POST", "/services/apexrest/OptOut"),
-        ("POST", "/services/data/v65.0/composite/graph"),
+        ("POST", "/services/data/v65.0/composite/tree/Contact"),
         ("GET", "/services/data/v65.0/tooling/runTestsSynchronous"),
     ],
 )
