@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 # One label per star, as certificates demand it.
 _DNS_NAMES = (
-    "localhost", "*.salesforce.com", "*.my.salesforce.com", "*.sandbox.my.salesforce.com",
-)  # fmt: skip
+    "localhost",
+    "salesforce-emulator",  # the service of docker-compose.yaml
+    "*.salesforce.com",
+    "*.my.salesforce.com",
+    "*.sandbox.my.salesforce.com",
+)
 _LIFETIME = timedelta(days=397)
 _RENEW_BEFORE = timedelta(days=7)
 
