@@ -48,6 +48,10 @@ _NOT_EMULATED = (
     ("/tooling/", "this part of the Tooling API"),
     ("/composite", "this composite resource"),
     ("/sobjects/", "this operation on records"),
+    *(
+        (f"/{name}", f"the resource {name}")
+        for name in ("actions", "analytics", "chatter", "connect", "recent", "search", "ui-api")
+    ),
 )
 
 

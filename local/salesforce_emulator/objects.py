@@ -263,6 +263,8 @@ ORGANIZATION = ObjectType(
         system_field("IsSandbox", "boolean", "Is Sandbox"),
         system_field("InstanceName", "string", "Instance Name", 5),
         system_field("OrganizationType", "picklist", "Edition", 40),
+        system_field("NamespacePrefix", "string", "Namespace Prefix", 15, nillable=True),
+        system_field("TrialExpirationDate", "datetime", "Trial Expiration Date", nillable=True),
         *STAMPS,
     ),
     updateable=False,

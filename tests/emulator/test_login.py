@@ -121,6 +121,7 @@ def test_versions_out_of_range_are_refused(
     [
         ("POST", "/services/apexrest/OptOut"),
         ("POST", "/services/data/v65.0/composite/tree/Contact"),
+        ("GET", "/services/data/v65.0/recent"),
         ("GET", "/services/data/v65.0/tooling/runTestsSynchronous"),
     ],
 )

@@ -146,7 +146,8 @@ def with_assertion(emulator: RunningEmulator, assertion: str) -> requests.Respon
 def test_a_signed_assertion_logs_in_whom_it_names(
     emulator: RunningEmulator, private_pem: str
 ) -> None:
-    for changed in ({}, {"sub": SYNC}, {"exp": int(time.time()) + 60}):
+    milliseconds = int(time.time() * 1_000) + 300  # what Salesforce's own command line sends
+    for changed in ({}, {"sub": SYNC}, {"exp": int(time.time()) + 60}, {"exp": milliseconds}):
         given = claims(emulator, **changed)
         answer = with_assertion(emulator, jwt.encode(given, private_pem, "RS256"))
         assert answer.status_code == 200, answer.text
@@ -161,12 +162,11 @@ Claims = Callable[[], dict[str, Any]]
     [
         (lambda: {"aud": "https://example.com"}, "audience is invalid"),
         (lambda: {"exp": str(int(time.time()) - 5)}, "expired authorization code"),
-        (lambda: {"exp": str(int(time.time()) + 3_600)}, "expired authorization code"),
         (lambda: {"exp": "soon"}, "expired authorization code"),
         (lambda: {"sub": "nobody@x"}, "user hasn't approved this consumer"),
         (lambda: {"iss": "another"}, "client identifier invalid"),
     ],
-    ids=["audience", "ended", "too long", "no time", "nobody", "another client"],
+    ids=["audience", "ended", "no time", "nobody", "another client"],
 )
 def test_an_assertion_that_is_wrong_somewhere_is_refused(
     emulator: RunningEmulator, private_pem: str, changed: Claims, description: str

@@ -55,8 +55,9 @@ def start(org: Org, user_id: str, arguments: dict[str, Any]) -> Any:
     """Deploy an archive and return where to ask for its status."""
     components = _components(arguments)
     options = typed(arguments.get("DeployOptions") or {})
-    failures = _save(org, user_id, components, check_only=options.get("checkOnly") is True)
-    result = _result(components, failures, check_only=options.get("checkOnly") is True)
+    check_only = options.get("checkOnly") is True
+    saved, failures = _save(org, user_id, components, check_only=check_only)
+    result = _result(components, saved, failures, check_only=check_only)
     return {"done": False, "id": org.deploys.keep(result), "state": "Queued"}
 
 
@@ -103,57 +104,69 @@ def _of_file(path: str, content: bytes) -> list[tuple[str, Component]]:
 
 def _save(
     org: Org, user_id: str, components: list[tuple[str, Component]], *, check_only: bool
-) -> list[tuple[str, Component, ComponentError]]:
-    """Save everything; where something is refused, or it was a check, nothing stays."""
-    failures = []
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Save everything; where something is refused, or it was a check, nothing stays.
+
+    Returns what was saved and what was refused, as a deploy tells it.
+    """
+    saved, failures = [], []
     try:
         with org.database.write():
             for kind, component in components:
+                told = {"componentType": kind, "fullName": component["fullName"]}
                 try:
-                    _save_one(org, user_id, kind, component)
+                    created = _save_one(org, user_id, kind, component)
                 except ComponentError as error:
-                    failures.append((kind, component, error))
+                    problem = {"problem": error.error.message, "problemType": "Error"}
+                    failures.append({**told, **problem, "success": False})
+                else:
+                    saved.append({**told, "changed": True, "created": created, "success": True})
             if failures or check_only:
                 raise _RollbackError
     except _RollbackError:
         org.reload()
-    return failures
+    return saved, failures
 
 
 class _RollbackError(Exception):
     """Leaves the transaction so that nothing of it stays."""
 
 
-def _save_one(org: Org, user_id: str, kind_name: str, component: Component) -> None:
+def _save_one(org: Org, user_id: str, kind_name: str, component: Component) -> bool:
+    """Save a component; whether it is new."""
     kind = KINDS[kind_name]
     is_new = kind.read(org, str(component["fullName"])) is None
     (kind.create if is_new else kind.update)(org, user_id, component)
+    return is_new
 
 
 def _result(
     components: list[tuple[str, Component]],
-    failures: list[tuple[str, Component, ComponentError]],
+    saved: list[dict[str, Any]],
+    failures: list[dict[str, Any]],
     *,
     check_only: bool,
 ) -> dict[str, Any]:
-    details = [
-        {
-            "componentType": kind,
-            "fullName": component["fullName"],
-            "problem": error.error.message,
-            "problemType": "Error",
-            "success": False,
-        }
-        for kind, component, error in failures
-    ]
     return {
         "checkOnly": check_only,
-        "details": {"componentFailures": details},
+        "details": {
+            "componentFailures": [_with_file(each) for each in failures],
+            "componentSuccesses": [] if failures else [_with_file(each) for each in saved],
+        },
         "done": True,
         "numberComponentErrors": len(failures),
         "numberComponentsDeployed": 0 if failures else len(components),
         "numberComponentsTotal": len(components),
+        "numberTestErrors": 0,
+        "numberTestsCompleted": 0,
+        "numberTestsTotal": 0,
         "rollbackOnError": True,
         "status": "Failed" if failures else "Succeeded",
         "success": not failures,
     }
+
+
+def _with_file(told: dict[str, Any]) -> dict[str, Any]:
+    folder, ending = FOLDERS.get(told["componentType"], FOLDERS["CustomObject"])
+    stem = told["fullName"].partition(".")[0] if folder == "objects" else told["fullName"]
+    return {**told, "fileName": f"{folder}/{stem}.{ending}"}
