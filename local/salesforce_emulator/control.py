@@ -19,13 +19,15 @@ from local.salesforce_emulator import (
 )
 from local.salesforce_emulator.access import grant_field, grant_object, profile_set
 from local.salesforce_emulator.control_input import bad_request, required
-from local.salesforce_emulator.custom_fields import TYPES, checkbox
+from local.salesforce_emulator.custom_fields import checkbox
 from local.salesforce_emulator.identity import (
     HUMAN_USER_IDS,
     INTEGRATION_USER_ID,
     ORGANIZATION_ID,
 )
 from local.salesforce_emulator.ids import to_18
+from local.salesforce_emulator.metadata.components import ComponentError
+from local.salesforce_emulator.metadata.custom_field import install
 from local.salesforce_emulator.rendering import RecordRenderer, select_list
 from local.salesforce_emulator.schema import FieldAccess, UnknownFieldError
 
@@ -145,12 +147,11 @@ def install_field(org: Org, call: Call) -> Response:
     document = call.json()
     object_type = org.schema.any_object(required(document, "object", str))
     metadata = required(document, "metadata", dict)
-    if metadata.get("type") not in TYPES:
-        raise bad_request(f"type must be one of {', '.join(TYPES)}")
-    administration.install_field(
-        org.database, object_type, metadata, granted_to=INTEGRATION_USER_ID
-    )
-    org.reload()
+    name = f"{object_type.name}.{required(metadata, 'fullName', str)}"
+    try:
+        install(org, {**metadata, "fullName": name}, INTEGRATION_USER_ID)
+    except ComponentError as error:
+        raise bad_request(error.error.message) from error
     return call.answer({"object": object_type.name, "field": metadata["fullName"]})
 
 
@@ -189,7 +190,10 @@ def merge(org: Org, call: Call) -> Response:
     """``POST merge``: ``values`` are what the person picks for the winner."""
     document = call.json()
     winner, losers = required(document, "winner", str), required(document, "losers", list)
-    human.merge(org, winner, losers, document.get("values") or {})
+    values = document.get("values") or {}
+    if not isinstance(values, dict) or not all(isinstance(each, str) for each in losers):
+        raise bad_request("losers must be a list of Ids, values an object")
+    human.merge(org, winner, losers, values)
     return call.answer({"winner": winner})
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 2
+_CACHE_KILOBYTES, _READER_KILOBYTES = 65_536, 8_192  # there is a reader per thread
 _APPLICATION = 0x5FE_0A6  # marks the file as an org of this emulator
 
 
@@ -67,7 +68,7 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise ForeignDatabaseError(self.path, "is not a database") from error
         connection.execute("pragma synchronous = off")
-        connection.execute("pragma cache_size = -65536")
+        connection.execute(f"pragma cache_size = -{_CACHE_KILOBYTES}")
         connection.execute("pragma wal_autocheckpoint = 16384")
         connection.create_function("make_id", 2, make_id, deterministic=True)
         return connection
@@ -80,6 +81,7 @@ class Database:
         if connection is None:
             connection = self._local.connection = self._connect()
             connection.execute("pragma query_only = on")
+            connection.execute(f"pragma cache_size = -{_READER_KILOBYTES}")
         return connection
 
     @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from local.salesforce_emulator.errors import RowError, SalesforceError, malformed_id
 from local.salesforce_emulator.ids import to_18
 from local.salesforce_emulator.schema import UnknownFieldError
+from local.salesforce_emulator.values import RefusedValueError, to_column
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,11 +55,15 @@ def find(
         return RowError("MISSING_ARGUMENT", message, (key.name,))
     if key.name == "Id":
         return _by_id(object_type, str(value))
+    try:
+        wanted = to_column(key, value)
+    except RefusedValueError as refusal:
+        return refusal.error
     alive = 'and "IsDeleted" = 0' if object_type.has("IsDeleted") else ""
     rows = connection.execute(
         f'select "Id" from "{object_type.name}" where {key.sql} = ? collate nocase {alive}'  # noqa: S608
         ' and "Id" is not null order by "Id" limit 200',
-        (value,),
+        (wanted,),
     )
     return [record_id for (record_id,) in rows]
 

@@ -118,13 +118,14 @@ class Faults:
         """
         values = dict(document)
         values.setdefault("action", "status" if "status" in values or "code" in values else "")
-        values["record_ids"] = frozenset(values.pop("ids", ()))
         if values["action"] not in ACTIONS:
             raise _bad_fault(f"action must be one of {', '.join(ACTIONS)}")
         try:
+            values["record_ids"] = frozenset(values.pop("ids", ()))
             fault = Fault(**values)
         except TypeError as error:
-            raise _bad_fault("unknown key in the fault") from error
+            raise _bad_fault("unknown key in the fault, or ids that are no list") from error
+        _refuse_types(fault)
         _refuse_nonsense(fault)
         with self._lock:
             self._faults.append(fault)
@@ -204,6 +205,19 @@ class Faults:
 
 def _bad_fault(message: str) -> SalesforceError:
     return SalesforceError(400, "BAD_FAULT", message)
+
+
+_NUMBERS = {"after": int, "rows": int, "seed": int, "status": int, "times": int | None}
+_FRACTIONS = ("seconds", "probability")
+_TEXTS = ("method", "path_contains", "object", "operation", "code", "message")
+
+
+def _refuse_types(fault: Fault) -> None:
+    kinds: dict[str, Any] = {**_NUMBERS, **dict.fromkeys(_FRACTIONS, int | float)}
+    kinds |= dict.fromkeys(_TEXTS, str) | {"headers": dict, "html": bool}
+    wrong = [name for name, kind in kinds.items() if not isinstance(getattr(fault, name), kind)]
+    if wrong or not all(isinstance(each, str) for each in fault.record_ids):
+        raise _bad_fault(f"{', '.join(wrong) or 'ids'} cannot be of that type")
 
 
 def _refuse_nonsense(fault: Fault) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from local.salesforce_emulator.clock import now, to_stored
+from local.salesforce_emulator.control_input import bad_request, required
 from local.salesforce_emulator.errors import (
     RowError,
     SalesforceError,
@@ -42,11 +43,14 @@ _CARRIED_OVER = (
 def edit(org: Org, edits: Sequence[Mapping[str, Any]], user: str) -> int:
     """Save all edits or none; returns how many."""
     if user not in _USERS:
-        raise SalesforceError(400, "BAD_REQUEST", f"user must be one of {', '.join(_USERS)}")
+        raise bad_request(f"user must be one of {', '.join(_USERS)}")
     with org.database.write() as connection:
         for each in edits:
-            object_type, record_id = resolve(org, str(each["id"]))
-            _save(org, connection, object_type, record_id, each["fields"], _USERS[user])
+            if not isinstance(each, dict):
+                raise bad_request("an edit must be an object with id and fields")
+            object_type, record_id = resolve(org, required(each, "id", str))
+            fields = required(each, "fields", dict)
+            _save(org, connection, object_type, record_id, fields, _USERS[user])
     return len(edits)
 
 

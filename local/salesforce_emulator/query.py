@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PAGE = 2_000  # default and most [documented]
 _SMALLEST_PAGE = 200  # [assumed]
 _MOST_CURSORS = 1_000
+_MOST_ROWS = 20_000_000  # of all cursors: 160 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,15 @@ class Cursors:
         """Keep a cursor; returns its locator: opaque, 18 characters from ``0r8`` [documented]."""
         locator = "0r8" + secrets.token_hex(8)[:15].upper()
         with self._lock:
-            while len(self._cursors) >= _MOST_CURSORS:
-                self._cursors.pop(next(iter(self._cursors)))
             self._cursors[locator] = cursor
+            while len(self._cursors) > _MOST_CURSORS or self._rows() > _MOST_ROWS:
+                if len(self._cursors) == 1:
+                    break
+                self._cursors.pop(next(iter(self._cursors)))
         return locator
+
+    def _rows(self) -> int:
+        return sum(len(cursor.rows) for cursor in self._cursors.values())
 
     def clear(self) -> None:
         """Forget every cursor."""

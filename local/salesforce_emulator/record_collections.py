@@ -126,7 +126,8 @@ def too_many(limit: int) -> SalesforceError:
 
 
 def _type_of(org: Org, call: Call, record: dict[str, Any]) -> ObjectType:
-    name = str((record.get("attributes") or {}).get("type"))
+    attributes = record.get("attributes")
+    name = str(attributes.get("type") if isinstance(attributes, dict) else None)
     object_type = _schema(org, call).find_object(name)
     if object_type is None:  # [assumed]
         raise SalesforceError(400, "INVALID_TYPE", f"sObject type '{name}' is not supported.")

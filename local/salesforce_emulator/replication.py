@@ -95,7 +95,10 @@ def _minute(call: Call, name: str) -> datetime:
         raise _refused("MALFORMED_QUERY", f"{name} is not a valid date: {text}") from error
     if at.tzinfo is None:
         raise _refused("MALFORMED_QUERY", f"{name} has no time zone: {text}")
-    return at.astimezone(UTC).replace(second=0, microsecond=0)
+    try:
+        return at.astimezone(UTC).replace(second=0, microsecond=0)
+    except OverflowError as error:
+        raise _refused("MALFORMED_QUERY", f"{name} is out of range: {text}") from error
 
 
 def _refused(code: str, message: str) -> SalesforceError:

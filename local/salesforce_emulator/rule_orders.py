@@ -83,7 +83,10 @@ def _condition(org: Org, object_type: ObjectType, when: object) -> dict[str, Any
 
 
 def _fields(org: Org, object_type: ObjectType, document: dict[str, Any]) -> dict[str, Any]:
-    values = document.get("set") or dict.fromkeys(document.get("match") or ())
+    given, match = document.get("set", {}), document.get("match", [])
+    if not isinstance(given, dict) or not isinstance(match, list):
+        raise bad_request("set must be an object, match a list")
+    values = given or dict.fromkeys(map(str, match))
     try:
         fields = [org.schema.any_field(object_type, name) for name in values]
     except UnknownFieldError as error:

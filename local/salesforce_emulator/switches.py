@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from local.salesforce_emulator.web import Call
 
 
+_MOST_SECONDS = 10 * 365 * 86_400
+
+
 def newest_requests(org: Org, call: Call) -> Response:
     """``GET journal``: the newest requests, oldest first."""
     return call.answer({"requests": org.journal.newest()})
@@ -25,6 +28,8 @@ def newest_requests(org: Org, call: Call) -> Response:
 def set_clock(_org: Org, call: Call) -> Response:
     """``POST clock``: the org's clock goes wrong by so many seconds, its HTTP dates too."""
     seconds = required(call.json(), "offset_seconds", (int, float))
+    if not abs(seconds) <= _MOST_SECONDS:
+        raise bad_request("offset_seconds must be within ten years")
     clock.set_offset(timedelta(seconds=seconds))
     return call.answer({"now": clock.exact_now().isoformat()})
 

@@ -78,6 +78,8 @@ def create_job(org: Org, call: Call) -> Response:
 def _options(call: Call, document: dict[str, Any]) -> dict[str, Any]:
     """Return what else a job says; XML is the format of one that says none [documented]."""
     mode = document.get("concurrencyMode") or "Parallel"
+    if not isinstance(mode, int | str):
+        raise RefusedError("InvalidJob", f"Invalid concurrencyMode: {mode}")
     kind = str(document.get("contentType") or "XML")
     kind = _KINDS.get(kind, kind)
     if kind not in _TYPES:

@@ -49,15 +49,7 @@ class CustomFields:
     def create(self, org: Org, user_id: str, component: Component) -> str:
         """Add a custom field, which nobody sees before field-level security lets them."""
         _refuse_user(org, user_id)
-        object_type, metadata = _checked(org, component)
-        if _find(org, str(component["fullName"])) is not None:
-            raise refusals.taken(str(component["fullName"]), object_type.name)
-        if is_true(component.get("trackHistory")):
-            _refuse_tracking(org, object_type)
-        field_id = administration.install_field(org.database, object_type, metadata)
-        org.reload()
-        _track(org, component)
-        return field_id
+        return install(org, component)
 
     def update(self, org: Org, user_id: str, component: Component) -> None:
         """Replace a custom field's metadata but not its type; track any field's history."""
@@ -87,6 +79,25 @@ class CustomFields:
             raise refusals.not_found(self.name, full_name)
         administration.remove_field(org.database, *found)
         org.reload()
+
+
+def install(org: Org, component: Component, granted_to: str | None = None) -> str:
+    """Add a custom field and return its Id; ``granted_to`` is a user who sees it at once.
+
+    Raises:
+        ComponentError: it contradicts itself, or its name is taken.
+    """
+    object_type, metadata = _checked(org, component)
+    if _find(org, str(component["fullName"])) is not None:
+        raise refusals.taken(str(component["fullName"]), object_type.name)
+    if is_true(component.get("trackHistory")):
+        _refuse_tracking(org, object_type)
+    field_id = administration.install_field(
+        org.database, object_type, metadata, granted_to=granted_to
+    )
+    org.reload()
+    _track(org, component)
+    return field_id
 
 
 def _refuse_user(org: Org, user_id: str) -> None:

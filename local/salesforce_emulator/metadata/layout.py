@@ -88,6 +88,8 @@ def _object_of(full_name: str) -> str:
 
 def _listed(component: Component) -> Component:
     """Return the component with lists where several may stand, even of one or none."""
+    if not isinstance(component, dict):
+        raise refusals.invalid("Sections, columns and items of a layout are objects")
     return {
         key: [_listed(each) for each in as_list(value)] if key in _LISTS else value
         for key, value in component.items()
