@@ -12,9 +12,9 @@ from local.salesforce_emulator.bulk_update import FastUpdate
 from local.salesforce_emulator.errors import RowError, SalesforceError
 from local.salesforce_emulator.ingest_results import Results
 from local.salesforce_emulator.ingest_rows import Columns, batches, columns_of
-from local.salesforce_emulator.records import Change, SaveRules
+from local.salesforce_emulator.records import Change
 from local.salesforce_emulator.row_contention import RowContention
-from local.salesforce_emulator.saving import Desk, Outcome
+from local.salesforce_emulator.saving import Desk, Outcome, rules_of_job
 
 if TYPE_CHECKING:
     import sqlite3
@@ -75,20 +75,12 @@ class BatchSaver:
         self._object_type = object_type
         schema = org.schema_of(job.created_by)
         self._contention = RowContention(object_type, is_parallel=job.is_parallel)
-        self._rules = SaveRules(
-            job.created_by,
-            object_type.name,
-            fault=lambda each: org.faults.for_record(
-                "", f"/jobs/ingest/{job.id}", each, object_type.name, job.operation
-            ),
-            book=org.rules,
-            stamps_unchanged=org.options.unchanged_saves_stamp,
-        )
-        self._desk = Desk(org, object_type, self._rules)
+        rules = rules_of_job(org, job, f"/jobs/ingest/{job.id}", object_type)
+        self._desk = Desk(org, object_type, rules)
         self._key: Field | None = None
         if job.operation == "upsert":
             self._key = _key(org, job, object_type)
-        self._fast = FastUpdate(schema, object_type, columns, self._rules)
+        self._fast = FastUpdate(schema, object_type, columns, rules)
 
     def save(self, rows: Rows) -> list[Outcome]:
         """Save one batch; one outcome per row, in order."""

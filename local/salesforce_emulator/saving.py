@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
+    from local.salesforce_emulator.bulk_jobs import Job
     from local.salesforce_emulator.objects import Field, ObjectType
     from local.salesforce_emulator.org import Org
     from local.salesforce_emulator.web import Call
@@ -98,6 +99,17 @@ def rules_of(
         ),
         book=org.rules,
         saves_duplicates=_saves_duplicates(call),
+        stamps_unchanged=org.options.unchanged_saves_stamp,
+    )
+
+
+def rules_of_job(org: Org, job: Job, path: str, object_type: ObjectType) -> SaveRules:
+    """Return the rules of what a bulk job saves: no assignment, no insisting on duplicates."""
+    return SaveRules(
+        job.created_by,
+        object_type.name,
+        fault=lambda each: org.faults.for_record("", path, each, object_type.name, job.operation),
+        book=org.rules,
         stamps_unchanged=org.options.unchanged_saves_stamp,
     )
 

@@ -12,9 +12,9 @@ from local.salesforce_emulator.bulk1 import results, uploads
 from local.salesforce_emulator.bulk1.formats import NAMESPACE
 from local.salesforce_emulator.bulk_progress import JobFailedError
 from local.salesforce_emulator.errors import RowError, SalesforceError
-from local.salesforce_emulator.records import Change, SaveRules
+from local.salesforce_emulator.records import Change
 from local.salesforce_emulator.rendering import RecordRenderer, csv_line_sql, select_list
-from local.salesforce_emulator.saving import Desk, Outcome
+from local.salesforce_emulator.saving import Desk, Outcome, rules_of_job
 from local.salesforce_emulator.schema import UnknownFieldError
 from local.salesforce_emulator.soap import INSTANCE, xml_of
 
@@ -71,15 +71,7 @@ class _Saver:
         self._schema = org.schema_of(job.created_by)
         self._job = job
         self._object_type = object_type
-        rules = SaveRules(
-            job.created_by,
-            object_type.name,
-            fault=lambda each: org.faults.for_record(
-                "", f"/services/async/job/{job.id}", each, object_type.name, job.operation
-            ),
-            book=org.rules,
-            stamps_unchanged=org.options.unchanged_saves_stamp,
-        )
+        rules = rules_of_job(org, job, f"/services/async/job/{job.id}", object_type)
         self._desk = Desk(org, object_type, rules)
 
     def save(self, connection: sqlite3.Connection, records: list[Record]) -> list[Outcome]:

@@ -48,12 +48,12 @@ class CustomFields:
 
     def create(self, org: Org, user_id: str, component: Component) -> str:
         """Add a custom field, which nobody sees before field-level security lets them."""
-        _refuse_user(org, user_id)
+        refusals.refuse_unless(org, user_id)
         return install(org, component)
 
     def update(self, org: Org, user_id: str, component: Component) -> None:
         """Replace a custom field's metadata but not its type; track any field's history."""
-        _refuse_user(org, user_id)
+        refusals.refuse_unless(org, user_id)
         found = _find(org, str(component.get("fullName", "")))
         if found is None:
             raise refusals.not_found(self.name, str(component.get("fullName")))
@@ -73,7 +73,7 @@ class CustomFields:
 
     def delete(self, org: Org, user_id: str, full_name: str) -> None:
         """Remove a custom field with its values."""
-        _refuse_user(org, user_id)
+        refusals.refuse_unless(org, user_id)
         found = _find(org, full_name)
         if found is None or not found[1].custom:
             raise refusals.not_found(self.name, full_name)
@@ -98,11 +98,6 @@ def install(org: Org, component: Component, granted_to: str | None = None) -> st
     org.reload()
     _track(org, component)
     return field_id
-
-
-def _refuse_user(org: Org, user_id: str) -> None:
-    if not org.schema_of(user_id).may("CustomizeApplication"):
-        raise refusals.no_permission()
 
 
 def _find(org: Org, full_name: str) -> tuple[ObjectType, Field] | None:

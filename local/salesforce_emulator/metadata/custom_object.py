@@ -48,12 +48,12 @@ class CustomObjects:
 
     def create(self, org: Org, user_id: str, component: Component) -> str:
         """Refuse: objects of one's own are not emulated."""
-        _refuse_user(org, user_id)
+        refusals.refuse_unless(org, user_id)
         raise refusals.invalid(f"{_CUSTOM_OBJECTS}: {component.get('fullName')}", "fullName")
 
     def update(self, org: Org, user_id: str, component: Component) -> None:
         """Switch the history of an object on or off; the rest of it stays as it is [assumed]."""
-        _refuse_user(org, user_id)
+        refusals.refuse_unless(org, user_id)
         object_type = _find(org, str(component.get("fullName", "")))
         if object_type is None:
             raise refusals.not_found(self.name, str(component.get("fullName")))
@@ -64,13 +64,8 @@ class CustomObjects:
 
     def delete(self, org: Org, user_id: str, full_name: str) -> None:
         """Refuse: a standard object stays."""
-        _refuse_user(org, user_id)
+        refusals.refuse_unless(org, user_id)
         raise refusals.invalid(f"{full_name} is a standard object", "fullName")
-
-
-def _refuse_user(org: Org, user_id: str) -> None:
-    if not org.schema_of(user_id).may("CustomizeApplication"):
-        raise refusals.no_permission()
 
 
 def _find(org: Org, name: str) -> ObjectType | None:

@@ -51,7 +51,7 @@ class Layouts:
 
     def delete(self, org: Org, user_id: str, full_name: str) -> None:
         """Remove a layout, but not the last one of its object [documented]."""
-        _refuse_user(org, user_id)
+        refusals.refuse_unless(org, user_id)
         full_name = unquote(full_name)
         own = [name for _, name in self.names(org) if _object_of(name) == _object_of(full_name)]
         if full_name not in own:
@@ -68,18 +68,13 @@ class Layouts:
         return layout_id
 
     def _checked(self, org: Org, user_id: str, component: Component) -> tuple[str, Component]:
-        _refuse_user(org, user_id)
+        refusals.refuse_unless(org, user_id)
         full_name = unquote(str(component.get("fullName", "")))
         if org.definitions.find_object(_object_of(full_name)) is None or "-" not in full_name:
             raise refusals.not_found("CustomObject", _object_of(full_name))
         layout = _listed(component) | {"fullName": full_name}
         _refuse_unfit(org, full_name, layout)
         return full_name, layout
-
-
-def _refuse_user(org: Org, user_id: str) -> None:
-    if not org.schema_of(user_id).may("CustomizeApplication"):
-        raise refusals.no_permission()
 
 
 def _object_of(full_name: str) -> str:

@@ -77,7 +77,7 @@ class PermissionSets:
         set_id = self._id(org, str(component.get("fullName", "")))
         if set_id is None:
             raise refusals.not_found(self.name, str(component.get("fullName")))
-        _refuse_user(org, user_id)
+        refusals.refuse_unless(org, user_id, "ManageProfilesPermissionsets")
         with org.database.write() as connection:
             connection.execute(
                 'update "PermissionSet" set "Label" = ?, "SystemModstamp" = ? where "Id" = ?',
@@ -100,11 +100,6 @@ class PermissionSets:
 
     def _id(self, org: Org, full_name: str) -> str | None:
         return next((each for each, name in self.names(org) if name == full_name), None)
-
-
-def _refuse_user(org: Org, user_id: str) -> None:
-    if not org.schema_of(user_id).may("ManageProfilesPermissionsets"):
-        raise refusals.no_permission()
 
 
 def _create(org: Org, connection: sqlite3.Connection, user_id: str, component: Component) -> str:

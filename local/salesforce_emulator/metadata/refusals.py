@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from local.salesforce_emulator.errors import RowError
 from local.salesforce_emulator.metadata.components import ComponentError
+
+if TYPE_CHECKING:
+    from local.salesforce_emulator.org import Org
 
 
 def not_found(kind: str, full_name: str) -> ComponentError:
@@ -30,8 +35,12 @@ def invalid(message: str, *fields: str) -> ComponentError:
     return ComponentError(RowError("FIELD_INTEGRITY_EXCEPTION", message, fields))
 
 
-def no_permission() -> ComponentError:
-    """Refuse a user without Customize Application [documented code]."""
-    return ComponentError(
-        RowError("INSUFFICIENT_ACCESS", "insufficient access rights on cross-reference id")
-    )
+def refuse_unless(org: Org, user_id: str, permission: str = "CustomizeApplication") -> None:
+    """Refuse a user without a permission.
+
+    Raises:
+        ComponentError: INSUFFICIENT_ACCESS [documented code].
+    """
+    if not org.schema_of(user_id).may(permission):
+        message = "insufficient access rights on cross-reference id"
+        raise ComponentError(RowError("INSUFFICIENT_ACCESS", message))
