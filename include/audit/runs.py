@@ -132,9 +132,6 @@ def lease_of(kind: str) -> timedelta:
     return PUSH_LEASE if kind == "push" else LEASE
 
 
-open_night = open_run  # its name while a night was the only kind of run
-
-
 def skip_night(
     engine: Engine,
     *,
