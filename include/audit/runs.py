@@ -127,6 +127,11 @@ def open_run(
         return _start_step(conn, _read(conn, run_id), PREFLIGHT, now)
 
 
+def replace_attempt(conn: Connection, kind: Kind, airflow_run_id: str, *, now: datetime) -> None:
+    """End earlier attempts of an Airflow run that are open or failed: this is the next one."""
+    _supersede(conn, kind, airflow_run_id, now)
+
+
 def lease_of(kind: str) -> timedelta:
     """Return how long a run of some kind may be silent before it counts as dead."""
     return PUSH_LEASE if kind == "push" else LEASE
