@@ -49,6 +49,7 @@ DECIDED_BESIDE_THE_TABLE = {  # by the group, by evidence, by the life of record
     Code.RESUBSCRIBED,
     Code.RESUBSCRIBE_WAITING,
     Code.TUG_OF_WAR,
+    Code.PUSHED_WHILE_DISABLED,
     Code.CARRIED_OVER_CONVERSION,
     Code.CARRIED_OVER_MERGE,
     Code.RELINKED,
