@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 
+import hypothesis
 import psutil
 import psycopg2
 import pytest
@@ -34,6 +35,12 @@ TEMPLATE = f"opt_out_template_{os.getpid()}"
 NUMBERS = count(1)
 
 Login = Callable[..., Engine]
+
+# With others at work a drawn example takes as long as it takes: that is no failure.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 # Importing Airflow writes its configuration: not into the home of whoever runs the tests, and not
 # where another worker is reading it.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 _CACHE_KILOBYTES, _READER_KILOBYTES = 65_536, 8_192  # there is a reader per thread
 _APPLICATION = 0x5FE_0A6  # marks the file as an org of this emulator
 

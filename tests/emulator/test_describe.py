@@ -137,6 +137,7 @@ def test_the_objects_are_listed(api: Api) -> None:
         "Organization": "00D",
         "ContactHistory": "017",
         "LeadHistory": "017",
+        "AccountHistory": "017",
         "Profile": "00e",
         "PermissionSet": "0PS",
         "PermissionSetAssignment": "0Pa",

@@ -72,23 +72,23 @@ def test_a_killed_emulator_finds_its_data_again(tmp_path: Path) -> None:
 
 def test_tracking_and_person_accounts_outlive_the_process(tmp_path: Path) -> None:
     first = start_emulator(tmp_path, SMALL)
-    first.track_history("Contact", "HasOptedOutOfEmail")
     first.enable_person_accounts()
     contact = next(each["Id"] for each in first.records("Contact") if not each["IsDeleted"])
     account = first.make_person_account(contact)
+    first.track_history("Account", "PersonHasOptedOutOfEmail")
     opted_out = first.record(contact)["HasOptedOutOfEmail"]
     first.process.kill()
     first.process.wait(10)
     with running_emulator(tmp_path, SMALL) as second:
         second.edit(account, PersonHasOptedOutOfEmail=not opted_out)
         assert second.record(contact)["HasOptedOutOfEmail"] is not opted_out
-        assert [each["ContactId"] for each in second.records("ContactHistory")] == [contact]
+        assert [each["AccountId"] for each in second.records("AccountHistory")] == [account]
 
 
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        ("pragma user_version = 1", "is of version 1, not 2"),
+        ("pragma user_version = 1", "is of version 1, not 3"),
         ("pragma application_id = 0", "is a database of something else or of long ago"),
     ],
 )
