@@ -8,33 +8,38 @@ import sys
 from pathlib import Path
 
 from local.salesforce_emulator.app import create_app
-from local.salesforce_emulator.certificates import Certificates, ensure_certificates
+from local.salesforce_emulator.certificates import Certificates, ensure_certificates, public_key
 from local.salesforce_emulator.connection import (
     DEFAULT_CLIENT_ID,
     DEFAULT_CLIENT_SECRET,
     connection_json,
 )
+from local.salesforce_emulator.database import ForeignDatabaseError
+from local.salesforce_emulator.latency import PROFILES
 from local.salesforce_emulator.org import Client, Org
 from local.salesforce_emulator.seed import SeedPlan
-from local.salesforce_emulator.server import PortTakenError, listen, serve
+from local.salesforce_emulator.server import LOOPBACK, PortTakenError, listen, serve
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until told to stop; returns the exit code."""
     options = _parser().parse_args(arguments)
+    database: Path = options.database
+    certificate = options.jwt_certificate and public_key(options.jwt_certificate.read_text())
+    client = Client(options.client_id, options.client_secret, certificate)
+    plan = SeedPlan(options.contacts, options.leads, options.seed)
     try:
-        http, tls = listen(options.http_port), listen(options.tls_port)
-    except PortTakenError as error:
+        http, tls = (listen(port, options.host) for port in (options.http_port, options.tls_port))
+        database.parent.mkdir(parents=True, exist_ok=True)
+        org = Org(database, client, plan)
+    except (PortTakenError, ForeignDatabaseError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    database: Path = options.database
-    database.parent.mkdir(parents=True, exist_ok=True)
+    org.options.latency = PROFILES[options.latency]
     certificates = ensure_certificates(options.certificates or database.parent)
-    client = Client(options.client_id, options.client_secret)
-    org = Org(database, client, SeedPlan(options.contacts, options.leads, options.seed))
     print(_how_to_log_in(options, client, certificates), flush=True)
     try:
-        serve(create_app(org), http, tls, certificates)
+        serve(create_app(org), org.doors, http, tls, certificates)
     finally:
         org.close()
     return 0
@@ -61,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         "http://127.0.0.1:18080/services/oauth2/token . As an Airflow Connection: start it, it "
         "prints one.",
     )
+    parser.add_argument(
+        "--host", default=LOOPBACK, help="address to listen on (default: this machine only)"
+    )
     parser.add_argument("--http-port", type=_port, default=18080, help="plain HTTP (default 18080)")
     parser.add_argument("--tls-port", type=_port, default=18443, help="TLS (default 18443)")
     parser.add_argument(
@@ -70,7 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--leads", type=_count, default=1_500, help="Leads in a new file")
     parser.add_argument("--seed", type=int, default=7, help="the same seed, the same records")
     parser.add_argument(
+        "--latency", choices=PROFILES, default="zero", help="how long a call and a job take"
+    )
+    parser.add_argument(
         "--certificates", type=Path, help="folder for the private CA (default: the database's)"
+    )
+    parser.add_argument(
+        "--jwt-certificate", type=Path, help="PEM whose key signs JWT assertions (default: none)"
     )
     environment = os.environ
     parser.add_argument(

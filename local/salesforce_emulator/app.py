@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -9,18 +12,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from local.salesforce_emulator import (
-    bulk_ingest,
-    bulk_query,
-    control,
-    describe,
-    oauth,
-    query,
-    record_collections,
-    sobjects,
-)
+from local.salesforce_emulator import bulk_ingest, control, describe, oauth, soap_login
+from local.salesforce_emulator.bulk1 import routes as bulk1_routes
 from local.salesforce_emulator.errors import SalesforceError, not_emulated, not_found
+from local.salesforce_emulator.metadata import service as metadata_service
 from local.salesforce_emulator.middleware import Edge
+from local.salesforce_emulator.parts import PartAnswerer
+from local.salesforce_emulator.routes import DATA, DATA_ROUTES
+from local.salesforce_emulator.versions import check_version
 from local.salesforce_emulator.web import Call, json_response
 
 if TYPE_CHECKING:
@@ -34,52 +33,31 @@ if TYPE_CHECKING:
     Handler = Callable[[Org, Call], Response]
     Endpoint = Callable[[Request], Awaitable[Response]]
 
-_DATA = "/services/data/v{version}"
-_OLDEST_VERSION = 31  # older ones were retired in 2025 [documented]
-_NEWEST_VERSION = 66
 
-_DATA_ROUTES: tuple[tuple[str, str, Handler], ...] = (
-    ("GET", "", describe.resources),
-    ("GET", "/limits", describe.limits),
-    ("GET", "/query", query.query),
-    ("GET", "/queryAll", query.query_all),
-    ("GET", "/query/{locator}", query.query_more),
-    ("GET", "/queryAll/{locator}", query.query_more),
-    ("GET", "/sobjects", describe.describe_global),
-    ("GET", "/sobjects/{object}", describe.object_metadata),
-    ("GET", "/sobjects/{object}/describe", describe.describe_object),
-    ("GET", "/sobjects/{object}/{id}", sobjects.read_record),
-    ("PATCH", "/sobjects/{object}/{id}", sobjects.update_record),
-    ("PATCH", "/composite/sobjects", record_collections.update_records),
-    ("GET", "/composite/sobjects/{object}", record_collections.read_records_by_get),
-    ("POST", "/composite/sobjects/{object}", record_collections.read_records_by_post),
-    ("POST", "/jobs/query", bulk_query.create_job),
-    ("GET", "/jobs/query", bulk_query.list_jobs),
-    ("GET", "/jobs/query/{id}", bulk_query.show_job),
-    ("PATCH", "/jobs/query/{id}", bulk_query.change_state),
-    ("DELETE", "/jobs/query/{id}", bulk_query.delete_job),
-    ("GET", "/jobs/query/{id}/results", bulk_query.results),
-    ("GET", "/jobs/query/{id}/resultPages", bulk_query.result_pages),
-    ("POST", "/jobs/ingest", bulk_ingest.create_job),
-    ("GET", "/jobs/ingest", bulk_ingest.list_jobs),
-    ("GET", "/jobs/ingest/{id}", bulk_ingest.show_job),
-    ("PATCH", "/jobs/ingest/{id}", bulk_ingest.change_state),
-    ("DELETE", "/jobs/ingest/{id}", bulk_ingest.delete_job),
-    ("GET", "/jobs/ingest/{id}/{results}", bulk_ingest.results),
+_SOAP_ROUTES: tuple[tuple[str, Handler], ...] = (
+    ("u/{version}", soap_login.serve),
+    ("u/{version}/{organization}", soap_login.serve),
+    ("m/{version}", metadata_service.serve),
+    ("m/{version}/{rest:path}", metadata_service.serve),
 )
 _NOT_EMULATED = (
-    ("/services/async/", "Bulk API 1.0"),
-    ("/services/Soap/", "the SOAP API"),
+    ("/services/async/", "this part of Bulk API 1.0"),
+    ("/services/Soap/", "this part of the SOAP API"),
     ("/services/apexrest/", "Apex REST"),
-    ("/services/oauth2/", "this part of OAuth; log in with client credentials"),
-    ("/tooling/", "the Tooling API"),
+    ("/services/oauth2/", "this part of OAuth"),
+    ("/tooling/", "this part of the Tooling API"),
     ("/composite", "this composite resource"),
     ("/sobjects/", "this operation on records"),
+    *(
+        (f"/{name}", f"the resource {name}")
+        for name in ("actions", "analytics", "chatter", "connect", "recent", "search", "ui-api")
+    ),
 )
 
 
 def create_app(org: Org) -> Edge:
     """Return the ASGI application of an org."""
+    org.answer_part = PartAnswerer(org)
     routes = [
         Route("/services/oauth2/token", _open_endpoint(org, oauth.token), methods=["POST"]),
         Route(
@@ -87,14 +65,24 @@ def create_app(org: Org) -> Edge:
             _open_endpoint(org, oauth.userinfo),
             methods=["GET", "POST"],
         ),
+        Route("/services/oauth2/revoke", _open_endpoint(org, oauth.revoke), methods=["POST"]),
+        Route("/id/{organization}/{user}", _open_endpoint(org, oauth.identity), methods=["GET"]),
+        *(
+            Route(f"/services/Soap/{path}", _open_endpoint(org, handler), methods=["POST"])
+            for path, handler in _SOAP_ROUTES
+        ),
         # simple-salesforce writes "https://" + domain + ".salesforce.com/services/oauth2/token";
         # a domain ending in "/login?x=" turns the rest into a query string.
         Route("/login", _open_endpoint(org, oauth.token), methods=["POST"]),
         Route("/services/data", _open_endpoint(org, describe.versions), methods=["GET"]),
-        Route(_DATA + "/jobs/ingest/{id}/batches", _upload_endpoint(org), methods=["PUT"]),
+        Route(DATA + "/jobs/ingest/{id}/batches", _upload_endpoint(org), methods=["PUT"]),
         *(
-            Route(_DATA + path, _data_endpoint(org, handler), methods=[method])
-            for method, path, handler in _DATA_ROUTES
+            Route(DATA + path, _data_endpoint(org, handler), methods=[method])
+            for method, path, handler in DATA_ROUTES
+        ),
+        *(
+            Route(bulk1_routes.ROOT + path, _async_endpoint(org, handler), methods=[method])
+            for method, path, handler in bulk1_routes.ROUTES
         ),
         *(
             Route("/__emulator__" + path, _open_endpoint(org, handler), methods=[method])
@@ -118,10 +106,30 @@ def _open_endpoint(org: Org, handler: Handler) -> Endpoint:
 
 def _data_endpoint(org: Org, handler: Handler) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        call = _call(request, await request.body())
+        call = _call(request, _unpacked(await request.body(), request))
         return await run_in_threadpool(_answer_counted, org, handler, call)
 
     return endpoint
+
+
+def _async_endpoint(org: Org, handler: Handler) -> Endpoint:
+    """Wrap a handler of Bulk API 1.0, which words its refusals in its own way."""
+
+    async def endpoint(request: Request) -> Response:
+        call = _call(request, _unpacked(await request.body(), request))
+        return await run_in_threadpool(bulk1_routes.answer, org, handler, call)
+
+    return endpoint
+
+
+def _unpacked(body: bytes, request: Request) -> bytes:
+    """Return the body without its compression [documented]; a broken one is read as it is."""
+    if request.headers.get("content-encoding") != "gzip":
+        return body
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error):
+        return body
 
 
 def _upload_endpoint(org: Org) -> Endpoint:
@@ -169,10 +177,10 @@ def _answer_counted(org: Org, handler: Handler, call: Call) -> Response:
     """Answer a data request: version, session, allowance, then the work."""
 
     def admitted(org: Org, call: Call) -> Response:
-        _check_version(call)
-        org.sessions.check(call.headers)
+        check_version(call.version)
+        user_id = org.sessions.check(call.headers)
         org.limits.spend()
-        return handler(org, call)
+        return handler(org, replace(call, user_id=user_id))
 
     response = _answer(org, admitted, call)
     response.headers["Sforce-Limit-Info"] = org.limits.header()
@@ -188,20 +196,6 @@ def _answer(org: Org, handler: Handler, call: Call) -> Response:
 
 def _refusal(error: SalesforceError, call: Call) -> Response:
     return call.answer(error.body(), error.status)
-
-
-def _check_version(call: Call) -> None:
-    """Refuse retired versions with 410 [documented] and future ones with 404 [assumed]."""
-    try:
-        number = float(call.version)
-    except ValueError as error:
-        raise not_found() from error
-    if number < _OLDEST_VERSION:
-        raise SalesforceError(
-            410, "UNSUPPORTED_API_VERSION", f"API version {call.version} is no longer supported"
-        )
-    if number > _NEWEST_VERSION:
-        raise not_found()
 
 
 async def _unknown_path(request: Request, error: Exception) -> Response:

@@ -1,11 +1,11 @@
-"""Bulk 2.0 ingest jobs: ``jobs/ingest``; the operation ``update`` is emulated."""
+"""Bulk 2.0 ingest jobs: ``jobs/ingest``."""
 
 from __future__ import annotations
 
 import csv
 from io import StringIO
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import FileResponse, Response
 
@@ -44,16 +44,34 @@ def create_job(org: Org, call: Call) -> Response:
     operation = document.get("operation")
     if operation not in _OPERATIONS:
         raise invalid_job(f"Invalid operation: {operation}")
-    if operation != "update":
-        raise not_emulated(f"the bulk operation {operation}")
     if document.get("assignmentRuleId"):
         raise not_emulated("assignmentRuleId")
-    object_type = org.schema.find_object(str(document.get("object")))
-    if object_type is None or not object_type.updateable:  # [assumed]
+    object_type = org.schema_of(call.user_id).find_object(str(document.get("object")))
+    if object_type is None or not object_type.saves:  # [assumed]
         raise invalid_job(f"Object {document.get('object')} cannot be updated by Bulk API")
     delimiter, line_ending = file_format(document)
-    new = NewJob("ingest", operation, object_type.name, call.version, None, delimiter, line_ending)
+    new = NewJob(
+        "ingest",
+        operation,
+        object_type.name,
+        call.version,
+        None,
+        delimiter,
+        line_ending,
+        call.user_id,
+        _external_id(operation, document),
+    )
     return call.answer(created(org.jobs.store.create(new)))
+
+
+def _external_id(operation: str, document: dict[str, Any]) -> str | None:
+    """Return the field to upsert by, which an upsert must name [documented]."""
+    if operation != "upsert":
+        return None
+    name = document.get("externalIdFieldName")
+    if not name:
+        raise invalid_job("externalIdFieldName is required for upsert operation")
+    return str(name)
 
 
 def show_job(org: Org, call: Call) -> Response:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from local.salesforce_emulator.clock import now, to_rest, to_stored
+from local.salesforce_emulator.clock import from_stored, now, to_rest, to_stored
 from local.salesforce_emulator.errors import SalesforceError, not_found
 from local.salesforce_emulator.ids import make_id, to_18
-from local.salesforce_emulator.seed import INTEGRATION_USER_ID
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from local.salesforce_emulator.database import Database
 
-Kind = Literal["ingest", "query"]
+Kind = Literal["ingest", "query", "bulk1"]
 TERMINAL = ("JobComplete", "Failed", "Aborted")
 DELIMITERS = {
     "COMMA": ",", "SEMICOLON": ";", "PIPE": "|", "TAB": "\t", "CARET": "^", "BACKQUOTE": "`",
 }  # fmt: skip
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
+_KEPT = timedelta(days=7)
 _COLUMNS = (
     "id, kind, operation, object, state, created_at, modified_at, version, query,"
-    " column_delimiter, line_ending, uploaded, processed, failed, error, milliseconds"
+    " column_delimiter, line_ending, uploaded, processed, failed, error, milliseconds, created_by,"
+    " external_id, options"
 )
 
 
@@ -47,11 +50,25 @@ class Job:
     failed: int
     error: str | None
     milliseconds: int
+    created_by: str
+    external_id: str | None
+    options: str
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether it ended more than seven days ago and is gone [documented]."""
+        ended = self.state in TERMINAL or self.state == "Closed"
+        return ended and from_stored(self.modified_at) < now() - _KEPT
 
     @property
     def delimiter(self) -> str:
         """The character between two values."""
         return DELIMITERS[self.column_delimiter]
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether its batches run side by side, as they do unless the job says Serial."""
+        return bool(json.loads(self.options).get("concurrencyMode") != "Serial")
 
     @property
     def newline(self) -> str:
@@ -70,6 +87,9 @@ class NewJob:
     query: str | None
     column_delimiter: str
     line_ending: str
+    created_by: str
+    external_id: str | None = None
+    options: str = "{}"
 
 
 class JobStore:
@@ -82,20 +102,20 @@ class JobStore:
 
     def create(self, new: NewJob) -> Job:
         """Keep a new job: an ingest job is open for data, a query job ready to run [captured]."""
-        state = "Open" if new.kind == "ingest" else "UploadComplete"
+        state = "UploadComplete" if new.kind == "query" else "Open"
         stamp = to_stored(now())
         with self._database.write() as connection:
             (number,) = self._database.next_numbers(connection, "750", 1)
             job_id = make_id("750", number)
             self._delete_files(job_id)  # left by a job of the same Id before the org was restored
+            values = {
+                "id": job_id, "state": state, "created_at": stamp, "modified_at": stamp,
+                **asdict(new),
+            }  # fmt: skip
             connection.execute(
-                f"insert into job ({_COLUMNS})"  # noqa: S608
-                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, null, 0)",
-                (
-                    job_id, new.kind, new.operation, new.object, state, stamp, stamp, new.version,
-                    new.query, new.column_delimiter, new.line_ending,
-                ),
-            )  # fmt: skip
+                f"insert into job ({', '.join(values)}) values ({', '.join('?' * len(values))})",  # noqa: S608
+                tuple(values.values()),
+            )
         return self.get(new.kind, job_id)
 
     def get(self, kind: Kind, job_id: str) -> Job:
@@ -112,7 +132,7 @@ class JobStore:
             )
             .fetchone()
         )
-        if row is None:
+        if row is None or Job(*row).has_expired:
             raise not_found()
         return Job(*row)
 
@@ -122,7 +142,7 @@ class JobStore:
             f"select {_COLUMNS} from job where kind = ? order by id desc",  # noqa: S608
             (kind,),
         )
-        return [Job(*row) for row in rows]
+        return [job for job in (Job(*row) for row in rows) if not job.has_expired]
 
     def update(self, job: Job, *, only_from: tuple[str, ...] = (), **values: object) -> Job:
         """Change columns of a job and return it; a job not in ``only_from`` stays as it is."""
@@ -194,14 +214,16 @@ def _counts(job: Job) -> dict[str, int]:
 
 
 def _head(job: Job) -> dict[str, Any]:
+    key = {"externalIdFieldName": job.external_id} if job.external_id else {}
     return {
         "id": job.id,
         "operation": job.operation,
         "object": job.object,
-        "createdById": INTEGRATION_USER_ID,
+        "createdById": job.created_by,
         "createdDate": to_rest(job.created_at),
         "systemModstamp": to_rest(job.modified_at),
         "state": job.state,
+        **key,
         "concurrencyMode": "Parallel",
         "contentType": "CSV",
         "apiVersion": float(job.version),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response, StreamingResponse
 
-from local.salesforce_emulator import soql
+from local.salesforce_emulator import soql, soql_sql
 from local.salesforce_emulator.bulk_jobs import (
     DELIMITERS,
     LINE_ENDINGS,
@@ -23,7 +23,7 @@ from local.salesforce_emulator.bulk_jobs import (
     patched,
     shown,
 )
-from local.salesforce_emulator.errors import SalesforceError, not_emulated
+from local.salesforce_emulator.errors import SalesforceError, not_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _PAGE = 50_000  # without maxRecords; a real org chooses by itself [assumed]
 _CHUNK = 1 << 20
+_PAGES, _PAGES_SINCE = 5, 58.0  # [documented]
 CSV_TYPE = "text/csv"  # without a charset
 
 
@@ -45,16 +46,25 @@ def create_job(org: Org, call: Call) -> Response:
         raise invalid_job(f"Invalid operation for a query job: {operation}")
     text = str(document.get("query", ""))
     query = soql.parse(text)
-    if query.offset is not None:  # [documented]
-        raise invalid_job("OFFSET is not supported in Bulk Query")
-    object_type = org.schema.find_object(query.object_name.text)
+    soql_sql.refuse_in_bulk(query)
+    object_type = org.schema_of(call.user_id).find_object(query.object_name.text)
     if object_type is None:  # [assumed]
         raise invalid_job(f"sObject type '{query.object_name.text}' is not supported")
     delimiter, line_ending = file_format(document)
     job = org.jobs.store.create(
-        NewJob("query", operation, object_type.name, call.version, text, delimiter, line_ending)
+        NewJob(
+            "query",
+            operation,
+            object_type.name,
+            call.version,
+            text,
+            delimiter,
+            line_ending,
+            call.user_id,
+        )
     )
     org.jobs.start(job)
+    org.limits.count("DailyBulkV2QueryJobs")
     return call.answer(created(job))
 
 
@@ -106,9 +116,25 @@ def delete_job(org: Org, call: Call) -> Response:
     return Response(status_code=204)
 
 
-def result_pages(_org: Org, _call: Call) -> Response:
-    """``GET jobs/query/{id}/resultPages``."""
-    raise not_emulated("parallel result pages; read results with Sforce-Locator")
+def result_pages(org: Org, call: Call) -> Response:
+    """``GET jobs/query/{id}/resultPages``: where to read pages side by side, five at a time.
+
+    Since v58 [documented]; each address has a page of the size that results have without
+    ``maxRecords``.
+    """
+    if float(call.version) < _PAGES_SINCE:
+        raise not_found()
+    job = org.jobs.store.get("query", call.params["id"])
+    _check_ready(job, call)
+    total = len(org.jobs.store.file(job, "offsets").read_bytes()) // array("Q").itemsize - 1
+    first = _first_row(call.query.get("locator"))
+    starts = list(range(first, max(total, 1), _PAGE))
+    root = f"{call.data_path}/jobs/query/{job.id}"
+    pages = [{"resultUrl": f"{root}/results?locator={_locator(at)}"} for at in starts[:_PAGES]]
+    body: dict[str, object] = {"resultPages": pages, "done": len(starts) <= _PAGES}
+    if len(starts) > _PAGES:
+        body["nextRecordsUrl"] = f"{root}/resultPages?locator={_locator(starts[_PAGES])}"
+    return call.answer(body)
 
 
 @dataclass(frozen=True, slots=True)

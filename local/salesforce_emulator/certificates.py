@@ -16,13 +16,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from local.salesforce_emulator.errors import SalesforceError
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 # One label per star, as certificates demand it.
 _DNS_NAMES = (
-    "localhost", "*.salesforce.com", "*.my.salesforce.com", "*.sandbox.my.salesforce.com",
-)  # fmt: skip
+    "localhost",
+    "salesforce-emulator",  # the service of docker-compose.yaml
+    "*.salesforce.com",
+    "*.my.salesforce.com",
+    "*.sandbox.my.salesforce.com",
+)
 _LIFETIME = timedelta(days=397)
 _RENEW_BEFORE = timedelta(days=7)
 
@@ -67,6 +73,24 @@ def ensure_certificates(folder: Path, now: datetime | None = None) -> Certificat
     in_force = os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
     _write_bundle(certificates, Path(in_force))
     return certificates
+
+
+def public_key(pem: str) -> str:
+    """Return the public key, in PEM, of a certificate or of itself.
+
+    Raises:
+        SalesforceError: 400, it is neither.
+    """
+    try:
+        if "CERTIFICATE" in pem:
+            key = x509.load_pem_x509_certificate(pem.encode()).public_key()
+        else:
+            key = serialization.load_pem_public_key(pem.encode())  # type: ignore[assignment]
+    except ValueError as error:
+        raise SalesforceError(400, "BAD_REQUEST", "the PEM cannot be read") from error
+    return key.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).decode()
 
 
 def _are_valid(certificates: Certificates, now: datetime) -> bool:

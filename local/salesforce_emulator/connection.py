@@ -7,6 +7,8 @@ import json
 API_VERSION = "65.0"
 DEFAULT_CLIENT_ID = "emulator-client"
 DEFAULT_CLIENT_SECRET = "emulator-secret"  # noqa: S105 - opens nothing but this emulator
+DEFAULT_PASSWORD = "emulator-password"  # noqa: S105 - the same
+DEFAULT_SECURITY_TOKEN = "EMULATORTOKEN"  # noqa: S105 - the same
 
 
 def connection_json(client_id: str, client_secret: str, tls_port: int) -> str:

@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from local.salesforce_emulator.ids import make_id
-from local.salesforce_emulator.objects import STANDARD_OBJECTS, Field, ObjectType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_TABLES = (
-    "create table sequence (prefix text primary key, next integer not null)",
-    "create table custom_field (object text, name text, label text, primary key (object, name))",
-    """
-create table field_access (
-    object text, field text, readable integer, updateable integer, primary key (object, field)
-)""",
-    """
-create table job (
-    id text primary key, kind text not null, operation text not null, object text not null,
-    state text not null, created_at text not null, modified_at text not null,
-    version text not null, query text, column_delimiter text not null, line_ending text not null,
-    uploaded integer not null default 0, processed integer not null default 0,
-    failed integer not null default 0, error text, milliseconds integer not null default 0
-)""",
-)
+VERSION = 2
+_CACHE_KILOBYTES, _READER_KILOBYTES = 65_536, 8_192  # there is a reader per thread
+_APPLICATION = 0x5FE_0A6  # marks the file as an org of this emulator
 
 
-# What came later: a file of an earlier version gets them when it is opened.
-_LATER_TABLES = (
-    "create table if not exists assignment_rule (object text primary key, owner text not null)",
-    "create table if not exists hidden_object (object text primary key)",
-    "create table if not exists feature (name text primary key)",
-)
+class ForeignDatabaseError(Exception):
+    """The file is not an org which this version of the emulator can open."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path} {what}; name another file, or delete it to start with a new org.")
 
 
 class Database:
     """Connections to the file: one per reading thread, one for all writes.
 
     WAL without fsync: killing the process loses nothing that was committed, a power cut might.
+
+    Raises:
+        ForeignDatabaseError: the file is something else, or of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,45 +40,83 @@ class Database:
         self.snapshot_path = path.with_name(path.name + "-snapshot")
         self._local = threading.local()
         self._lock = threading.Lock()
+        self._holder = 0  # the thread that writes
         self._writer = self._connect()
-        self.is_new = not self._writer.execute("select 1 from sqlite_master limit 1").fetchall()
-        if not self.is_new:
-            self._add_later_tables()
+        self.is_new = self._check()
 
-    def _add_later_tables(self) -> None:
-        for statement in _later_statements():
-            self._writer.execute(statement)
-        columns = self._writer.execute("select name from pragma_table_info('Account')")
-        if ("MasterRecordId",) not in columns.fetchall():
-            self._writer.execute('alter table "Account" add column "MasterRecordId" text')
+    def _check(self) -> bool:
+        try:
+            (application,) = self._writer.execute("pragma application_id").fetchone()
+            (version,) = self._writer.execute("pragma user_version").fetchone()
+            tables = self._writer.execute("select 1 from sqlite_master limit 1").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise ForeignDatabaseError(self.path, "is not a database") from error
+        if not tables:
+            return True
+        if application != _APPLICATION:
+            raise ForeignDatabaseError(self.path, "is a database of something else or of long ago")
+        if version != VERSION:
+            raise ForeignDatabaseError(self.path, f"is of version {version}, not {VERSION}")
+        return False
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        connection.execute("pragma journal_mode = wal")
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=1_000
+        )
+        try:
+            connection.execute("pragma journal_mode = wal")
+        except sqlite3.DatabaseError as error:
+            raise ForeignDatabaseError(self.path, "is not a database") from error
         connection.execute("pragma synchronous = off")
-        connection.execute("pragma cache_size = -65536")
+        connection.execute(f"pragma cache_size = -{_CACHE_KILOBYTES}")
+        connection.execute("pragma wal_autocheckpoint = 16384")
         connection.create_function("make_id", 2, make_id, deterministic=True)
         return connection
 
     def read(self) -> sqlite3.Connection:
-        """Return this thread's connection for reading."""
+        """Return this thread's connection for reading: inside ``write`` the one that writes."""
+        if self._holder == threading.get_ident():
+            return self._writer
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
             connection.execute("pragma query_only = on")
+            connection.execute(f"pragma cache_size = -{_READER_KILOBYTES}")
         return connection
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Hold the only writing transaction; an exception undoes it."""
+        """Hold the only writing transaction; an exception undoes it.
+
+        Inside another ``write`` of the same thread it is a part of that one, undone alone.
+        """
+        if self._holder == threading.get_ident():
+            with self._part():
+                yield self._writer
+            return
         with self._lock:
             self._writer.execute("begin immediate")
+            self._holder = threading.get_ident()
             try:
                 yield self._writer
             except BaseException:
                 self._writer.execute("rollback")
                 raise
-            self._writer.execute("commit")
+            else:
+                self._writer.execute("commit")
+            finally:
+                self._holder = 0
+
+    @contextmanager
+    def _part(self) -> Iterator[None]:
+        self._writer.execute("savepoint part")
+        try:
+            yield
+        except BaseException:
+            self._writer.execute("rollback to part")
+            self._writer.execute("release part")
+            raise
+        self._writer.execute("release part")
 
     def next_numbers(self, connection: sqlite3.Connection, prefix: str, count: int) -> range:
         """Take the next ``count`` Id numbers of a key prefix; call inside ``write``."""
@@ -100,13 +127,19 @@ class Database:
         ).fetchone()
         return range(first, first + count)
 
+    def mark(self, connection: sqlite3.Connection) -> None:
+        """Write into a new file whose it is; inside the transaction that fills it."""
+        connection.execute(f"pragma application_id = {_APPLICATION}")
+        connection.execute(f"pragma user_version = {VERSION}")
+
     def snapshot(self) -> None:
         """Copy everything aside, replacing an earlier copy."""
-        with self._lock, closing(sqlite3.connect(self.snapshot_path)) as copy:
-            self._writer.backup(copy)
+        with self._lock:
+            self._writer.execute("pragma wal_checkpoint(truncate)")
+            shutil.copyfile(self.path, self.snapshot_path)
 
     def restore(self) -> None:
-        """Bring the copy back; everything since is lost.
+        """Bring the copy back, page by page, while readers stay connected.
 
         Raises:
             FileNotFoundError: no copy was made.
@@ -115,52 +148,10 @@ class Database:
             raise FileNotFoundError(self.snapshot_path)
         with self._lock, closing(sqlite3.connect(self.snapshot_path)) as copy:
             copy.backup(self._writer)
-            self._add_later_tables()
+            self._writer.execute("pragma wal_checkpoint(passive)")
 
     def close(self) -> None:
         """Write the log back into the file and close the writer."""
         with self._lock:
             self._writer.execute("pragma wal_checkpoint(truncate)")
             self._writer.close()
-
-
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Create every table, inside the caller's transaction."""
-    for statement in _TABLES:
-        connection.execute(statement)
-    for object_type in STANDARD_OBJECTS:
-        if object_type.history_of is None:
-            connection.execute(_create_table(object_type))
-            connection.execute(_create_index(object_type, "SystemModstamp", "modstamp"))
-    for statement in _later_statements():
-        connection.execute(statement)
-
-
-def _later_statements() -> list[str]:
-    histories = [each for each in STANDARD_OBJECTS if each.history_of is not None]
-    return [
-        *_LATER_TABLES,
-        *map(_create_table, histories),
-        *(_create_index(each, f"{each.history_of}Id", "record") for each in histories),
-    ]
-
-
-def column_sql(field: Field) -> str:
-    """Return the column definition of a stored field."""
-    if field.type == "boolean":
-        return f'"{field.name}" integer not null default 0'
-    if field.type == "anyType":  # whatever was stored comes back as it was
-        return f'"{field.name}"'
-    if field.name == "Id":
-        return '"Id" text primary key'
-    return f'"{field.name}" text'
-
-
-def _create_table(object_type: ObjectType) -> str:
-    columns = [column_sql(field) for field in object_type.fields if field.expression is None]
-    return f'create table if not exists "{object_type.name}" ({", ".join(columns)})'
-
-
-def _create_index(object_type: ObjectType, column: str, name: str) -> str:
-    table = object_type.name
-    return f'create index if not exists "{table}_{name}" on "{table}" ("{column}")'

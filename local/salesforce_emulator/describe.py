@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from local.salesforce_emulator import layout_views
+from local.salesforce_emulator.conditions import entity_tag, header_time
+from local.salesforce_emulator.describe_fields import (
+    field_description,
+    object_description,
+    object_summary,
+)
+from local.salesforce_emulator.versions import NEWEST_VERSION, OLDEST_VERSION
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
-
-    from local.salesforce_emulator.objects import Field, FieldType, ObjectType
     from local.salesforce_emulator.org import Org
     from local.salesforce_emulator.web import Call
 
-_SOAP_TYPES: dict[FieldType, str] = {
-    "id": "tns:ID",
-    "reference": "tns:ID",
-    "boolean": "xsd:boolean",
-    "datetime": "xsd:dateTime",
-    "date": "xsd:date",
-    "anyType": "xsd:anyType",
-}
-# Keys which have the same value for every field emulated here [recorded].
-_CONSTANT_KEYS: dict[str, object] = {
-    "aiPredictionField": False, "autoNumber": False, "calculated": False,
-    "calculatedFormula": None, "cascadeDelete": False, "caseSensitive": False,
-    "compoundFieldName": None, "controllerName": None, "defaultValueFormula": None,
-    "dependentPicklist": False, "deprecatedAndHidden": False, "digits": 0,
-    "displayLocationInDecimal": False, "encrypted": False, "externalId": False,
-    "extraTypeInfo": None, "filteredLookupInfo": None,
-    "formulaTreatNullNumberAsZero": False, "highScaleNumber": False,
-    "htmlFormatted": False, "inlineHelpText": None, "mask": None, "maskType": None,
-    "namePointing": False, "picklistValues": [], "polymorphicForeignKey": False, "precision": 0,
-    "queryByDistance": False, "referenceTargetField": None, "relationshipOrder": None,
-    "restrictedDelete": False, "restrictedPicklist": False, "scale": 0,
-    "searchPrefilterable": False, "sortable": True, "unique": False,
-    "writeRequiresMasterRead": False,
-}  # fmt: skip
+_RESOURCES = (
+    "composite", "jobs", "limits", "query", "queryAll", "sobjects", "tooling",
+)  # fmt: skip
 
 
 def versions(_org: Org, call: Call) -> Response:
     """``GET /services/data``: needs no login [documented]."""
-    numbers = [f"{number}.0" for number in range(31, 67)]
+    numbers = [f"{number}.0" for number in range(OLDEST_VERSION, NEWEST_VERSION + 1)]
     return call.answer(
         [
             {"label": f"v{number}", "url": f"/services/data/v{number}", "version": number}
@@ -50,8 +38,7 @@ def versions(_org: Org, call: Call) -> Response:
 
 def resources(_org: Org, call: Call) -> Response:
     """``GET /services/data/v{v}``: only what is emulated."""
-    names = ("composite", "jobs", "limits", "query", "queryAll", "sobjects")
-    return call.answer({name: f"{call.data_path}/{name}" for name in names})
+    return call.answer({name: f"{call.data_path}/{name}" for name in _RESOURCES})
 
 
 def limits(org: Org, call: Call) -> Response:
@@ -59,70 +46,78 @@ def limits(org: Org, call: Call) -> Response:
     return call.answer(org.limits.report())
 
 
+def record_counts(org: Org, call: Call) -> Response:
+    """``GET limits/recordCount?sObjects=A,B``: living records, empty objects left out [recorded].
+
+    A real org counts now and then [documented], this one at once. Unknown names are left out
+    [assumed]; without names every object is counted [documented].
+    """
+    schema = org.schema_of(call.user_id)
+    names = [each.strip() for each in call.query.get("sObjects", "").split(",") if each.strip()]
+    found = [schema.find_object(name) for name in names] if names else schema.object_types()
+    connection, counts = org.database.read(), []
+    for object_type in found:
+        if object_type is None:
+            continue
+        alive = ' where "IsDeleted" = 0' if object_type.has("IsDeleted") else ""
+        rows = connection.execute(f'select count(*) from "{object_type.name}"{alive}')  # noqa: S608
+        (count,) = rows.fetchone()
+        counts.append({"count": count, "name": object_type.name})
+    return call.answer({"sObjects": [each for each in counts if each["count"]]})
+
+
 def describe_global(org: Org, call: Call) -> Response:
-    """``GET sobjects``."""
-    objects = [_object_summary(each, call.data_path) for each in org.schema.object_types()]
-    return call.answer({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": objects})
+    """``GET sobjects``: 304 for a client that knows it [recorded]."""
+    visible = org.schema_of(call.user_id).object_types()
+    objects = [object_summary(each, call.data_path) for each in visible]
+    document = {"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": objects}
+    return _unless_known(org, call, document)
 
 
 def object_metadata(org: Org, call: Call) -> Response:
     """``GET sobjects/{X}``."""
-    object_type = org.schema.object_type(call.params["object"])
-    summary = _object_summary(object_type, call.data_path)
+    object_type = org.schema_of(call.user_id).object_type(call.params["object"])
+    summary = object_summary(object_type, call.data_path)
     return call.answer({"objectDescribe": summary, "recentItems": []})
 
 
 def describe_object(org: Org, call: Call) -> Response:
     """``GET sobjects/{X}/describe``: a hidden field is absent [recorded]."""
-    object_type = org.schema.object_type(call.params["object"])
+    schema = org.schema_of(call.user_id)
+    object_type = schema.object_type(call.params["object"])
     fields = [
-        _field(field, updateable=org.schema.access(object_type, field).updateable)
-        for field in org.schema.visible_fields(object_type)
+        field_description(
+            field,
+            updateable=schema.access(object_type, field).updateable,
+            createable=object_type.saves and schema.may_create_with(object_type, field),
+        )
+        for field in schema.visible_fields(object_type)
     ]
-    summary = _object_summary(object_type, call.data_path)
-    return call.answer({**summary, "childRelationships": [], "fields": fields})
+    summary = object_description(object_type, call.data_path)
+    return _unless_known(org, call, {**summary, "fields": fields})
 
 
-def _object_summary(object_type: ObjectType, data_path: str) -> dict[str, Any]:
-    base = f"{data_path}/sobjects/{object_type.name}"
-    is_record = object_type.updateable
-    is_history = object_type.history_of is not None
-    return {
-        "activateable": False, "createable": False, "custom": False, "customSetting": False,
-        "deletable": False, "deprecatedAndHidden": False, "feedEnabled": False,
-        "keyPrefix": object_type.key_prefix, "label": object_type.name,
-        "labelPlural": object_type.plural, "layoutable": not is_history, "mergeable": is_record,
-        "mruEnabled": not is_history, "name": object_type.name, "queryable": True,
-        "replicateable": True, "retrieveable": True, "searchable": not is_history,
-        "triggerable": is_record, "undeletable": is_record, "updateable": is_record,
-        "urls": {
-            "sobject": base, "describe": f"{base}/describe", "rowTemplate": f"{base}/{{ID}}",
-        },
-    }  # fmt: skip
+def describe_layouts(org: Org, call: Call) -> Response:
+    """``GET sobjects/{X}/describe/layouts`` and ``.../{recordTypeId}``: the default layout."""
+    schema = org.schema_of(call.user_id)
+    object_type = schema.object_type(call.params["object"])
+    layout = layout_views.described(org.database.read(), schema, object_type)
+    is_one = "record_type" in call.params
+    return call.answer(layout if is_one else {"layouts": [layout], "recordTypeMappings": []})
 
 
-def _field(field: Field, *, updateable: bool) -> dict[str, Any]:
-    is_boolean = field.type == "boolean"
-    return {
-        **_CONSTANT_KEYS,
-        "aggregatable": not is_boolean,
-        "byteLength": field.length if field.type in ("id", "reference") else field.length * 3,
-        "createable": updateable,
-        "custom": field.custom,
-        "defaultValue": False if is_boolean else None,
-        "defaultedOnCreate": is_boolean or not field.permissionable,
-        "idLookup": field.type in ("id", "email"),
-        "filterable": field.type != "anyType",
-        "groupable": field.type != "anyType",
-        "label": field.label,
-        "length": field.length,
-        "name": field.name,
-        "nameField": field.name == "Name",
-        "nillable": field.nillable,
-        "permissionable": field.permissionable,
-        "referenceTo": list(field.reference_to),
-        "relationshipName": field.relationship,
-        "soapType": _SOAP_TYPES.get(field.type, "xsd:string"),
-        "type": field.type,
-        "updateable": updateable,
+def _unless_known(org: Org, call: Call, document: object) -> Response:
+    """Answer with ETag and Last-Modified, or 304 without a body [recorded].
+
+    The tag follows from the document, so that a change of rights makes another one [assumed].
+    """
+    changed_at = org.definitions_changed_at
+    headers = {
+        "ETag": entity_tag(json.dumps(document)),
+        "Last-Modified": changed_at.strftime("%a, %d %b %Y %H:%M:%S GMT"),
     }
+    known = call.headers.get("if-none-match", "").replace("W/", "").split(",")
+    since = header_time(call, "if-modified-since")
+    if headers["ETag"] in map(str.strip, known) or (since is not None and changed_at <= since):
+        return Response(status_code=304, headers=headers)
+    return call.answer(document, 200, headers)

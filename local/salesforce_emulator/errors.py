@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class SalesforceError(Exception):
@@ -13,17 +17,27 @@ class SalesforceError(Exception):
     """
 
     def __init__(
-        self, status: int, code: str, message: str, fields: tuple[str, ...] | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        fields: tuple[str, ...] | None = None,
+        extra: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.fields = fields
+        self.extra = extra or {}
 
     def body(self) -> list[dict[str, object]]:
         """Return the error list as Salesforce sends it."""
-        error: dict[str, object] = {"message": self.message, "errorCode": self.code}
+        error: dict[str, object] = {
+            **self.extra,
+            "message": self.message,
+            "errorCode": self.code,
+        }
         if self.fields is not None:
             error["fields"] = list(self.fields)
         return [error]
@@ -36,10 +50,16 @@ class RowError:
     code: str
     message: str
     fields: tuple[str, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict)
 
     def as_save_error(self) -> dict[str, object]:
         """Return the error inside a collections result [documented]."""
-        return {"statusCode": self.code, "message": self.message, "fields": list(self.fields)}
+        return {
+            **self.extra,
+            "statusCode": self.code,
+            "message": self.message,
+            "fields": list(self.fields),
+        }
 
     def as_sf_error(self) -> str:
         """Return the value of the ``sf__Error`` column of a bulk result [captured]."""
@@ -47,7 +67,8 @@ class RowError:
 
     def as_exception(self, status: int = 400) -> SalesforceError:
         """Return the refusal of a single-record request."""
-        return SalesforceError(status, self.code, self.message, self.fields)
+        fields = None if self.extra else self.fields  # a duplicate has no fields [captured]
+        return SalesforceError(status, self.code, self.message, fields, self.extra)
 
 
 def not_found() -> SalesforceError:

@@ -23,14 +23,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.salesforce_emulator.objects import HISTORY_PREFIX, STANDARD_OBJECTS, Field, ObjectType
+from local.salesforce_emulator.objects import HISTORY_PREFIX, RECORD_OBJECTS, Field, ObjectType
 
 if TYPE_CHECKING:
     import sqlite3
 
     from local.salesforce_emulator.database import Database
 
-_RECORDED = tuple(each.history_of for each in STANDARD_OBJECTS if each.history_of is not None)
+_RECORDED = tuple(each.history_of for each in RECORD_OBJECTS if each.history_of is not None)
 
 
 class NotTrackableError(ValueError):
@@ -53,6 +53,15 @@ def track(database: Database, object_type: ObjectType, field: Field, *, tracked:
         if tracked:
             connection.execute(_on_change(object_type, field))
         _follow(connection, object_type)
+
+
+def is_tracked(connection: sqlite3.Connection, object_type: ObjectType, field: Field) -> bool:
+    """Whether the history of a field is tracked."""
+    row = connection.execute(
+        "select 1 from sqlite_master where type = 'trigger' and name = ?",
+        (_trigger(object_type, field.name),),
+    )
+    return row.fetchone() is not None
 
 
 def _trigger(object_type: ObjectType, what: str) -> str:

@@ -10,24 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from local.salesforce_emulator.clock import now, to_stored
+from local.salesforce_emulator.control_input import bad_request, required
 from local.salesforce_emulator.errors import (
     RowError,
     SalesforceError,
     malformed_id,
     not_emulated,
 )
+from local.salesforce_emulator.identity import HUMAN_USER_IDS, INTEGRATION_USER_ID
 from local.salesforce_emulator.ids import make_id, to_18
 from local.salesforce_emulator.objects import CONTACT, LEAD
-from local.salesforce_emulator.records import (
-    CONVERTED,
-    DELETED,
-    UNKNOWN,
-    Change,
-    Saver,
-    SaveRules,
-)
+from local.salesforce_emulator.records import Change, Saver, SaveRules
 from local.salesforce_emulator.schema import UnknownFieldError
-from local.salesforce_emulator.seed import HUMAN_USER_IDS, INTEGRATION_USER_ID
+from local.salesforce_emulator.states import CONVERTED, DELETED, UNKNOWN
 
 if TYPE_CHECKING:
     import sqlite3
@@ -48,11 +43,14 @@ _CARRIED_OVER = (
 def edit(org: Org, edits: Sequence[Mapping[str, Any]], user: str) -> int:
     """Save all edits or none; returns how many."""
     if user not in _USERS:
-        raise SalesforceError(400, "BAD_REQUEST", f"user must be one of {', '.join(_USERS)}")
+        raise bad_request(f"user must be one of {', '.join(_USERS)}")
     with org.database.write() as connection:
         for each in edits:
-            object_type, record_id = resolve(org, str(each["id"]))
-            _save(org, connection, object_type, record_id, each["fields"], _USERS[user])
+            if not isinstance(each, dict):
+                raise bad_request("an edit must be an object with id and fields")
+            object_type, record_id = resolve(org, required(each, "id", str))
+            fields = required(each, "fields", dict)
+            _save(org, connection, object_type, record_id, fields, _USERS[user])
     return len(edits)
 
 
@@ -65,7 +63,10 @@ def _save(
     user_id: str,
 ) -> None:
     values = _values(org, object_type, fields)
-    saver = Saver(org.schema, object_type, SaveRules(user_id, "Record", obeys_security=False))
+    rules = SaveRules(
+        user_id, "Record", obeys_security=False, book=org.rules, saves_duplicates=True
+    )
+    saver = Saver(org.schema, object_type, rules)
     (error,) = saver.update(connection, [Change(record_id, values)])
     if error is not None:
         raise error.as_exception()

@@ -39,6 +39,36 @@ def make_id(prefix: str, number: int) -> str:
     return id15 + checksum(id15)
 
 
+def make_ids(prefix: str, numbers: range) -> list[str]:
+    """Return the Ids of consecutive numbers, as ``make_id`` makes them, in a tenth of the time."""
+    ids: list[str] = []
+    low = _low_digits()
+    for high in range(numbers.start // 62**3, (numbers.stop - 1) // 62**3 + 1):
+        start = max(numbers.start - high * 62**3, 0)
+        stop = min(numbers.stop - high * 62**3, 62**3)
+        head = prefix + _POD + _digits(high, 6)
+        tails = _tails(head[10:12])
+        ends = checksum_of(head)
+        ids += [head + low[n] + ends + tails[n] for n in range(start, stop)]
+    return ids
+
+
+def checksum_of(head: str) -> str:
+    """Return the first two characters of the checksum: of the first ten of the Id."""
+    return _letter(head[0:5]) + _letter(head[5:10])
+
+
+@lru_cache(maxsize=1)
+def _low_digits() -> list[str]:
+    return [a + b + c for a in _DIGITS for b in _DIGITS for c in _DIGITS]
+
+
+@lru_cache(maxsize=16)
+def _tails(before: str) -> list[str]:
+    """Return the last character of the checksum for each number below 62 cubed."""
+    return [_letter(before + low) for low in _low_digits()]
+
+
 @lru_cache(maxsize=1 << 18)
 def _digits(number: int, count: int) -> str:
     digits = []

@@ -1,169 +1,157 @@
-"""Runs a bulk update job: reads the upload in batches, writes the result files."""
+"""Runs a bulk ingest job: reads the upload in batches, writes the result files."""
 
 from __future__ import annotations
 
 import csv
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from local.salesforce_emulator import external_ids
 from local.salesforce_emulator.bulk_progress import JobFailedError, Progress
-from local.salesforce_emulator.errors import RowError
-from local.salesforce_emulator.ids import to_18
-from local.salesforce_emulator.records import Change, Saver, SaveRules
-from local.salesforce_emulator.schema import UnknownFieldError
-from local.salesforce_emulator.seed import INTEGRATION_USER_ID
+from local.salesforce_emulator.bulk_update import FastUpdate
+from local.salesforce_emulator.errors import RowError, SalesforceError
+from local.salesforce_emulator.ingest_results import Results
+from local.salesforce_emulator.ingest_rows import Columns, batches, columns_of
+from local.salesforce_emulator.records import Change
+from local.salesforce_emulator.row_contention import RowContention
+from local.salesforce_emulator.saving import Desk, Outcome, rules_of_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from io import TextIOWrapper
+    import sqlite3
 
-    from local.salesforce_emulator.bulk_jobs import Job, JobStore
-    from local.salesforce_emulator.database import Database
-    from local.salesforce_emulator.faults import Faults
+    from local.salesforce_emulator.bulk_jobs import Job
     from local.salesforce_emulator.objects import Field, ObjectType
-    from local.salesforce_emulator.schema import Schema
+    from local.salesforce_emulator.org import Org
 
-_BATCH = 10_000  # records per batch which Salesforce makes [documented]
-_NULL = "#N/A"  # sets a field to nothing; an empty value leaves it alone [documented]
-_FAILS_WITH_ID = 53.0  # since this version failed rows carry their Id [documented]
+    Rows = list[list[str]]
+
+INTERNAL_ERROR = "InternalServerError : Internal error"  # [assumed]
 _NO_ID = RowError("MISSING_ARGUMENT", "Id not specified in an update call")  # [documented]
-_UNEVEN = RowError("INVALID_INPUT", "the row has not as many values as the header")  # [assumed]
+_ID_GIVEN = RowError(
+    "INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call", ("Id",)
+)  # [documented]
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """Where the Id stands, and which field each other column is."""
-
-    id_position: int | None
-    fields: tuple[Field | None, ...]
-
-
-def run_ingest(
-    job: Job,
-    store: JobStore,
-    database: Database,
-    schema: Schema,
-    faults: Faults,
-    progress: Progress,
-) -> None:
+def run_ingest(job: Job, org: Org, progress: Progress) -> None:
     """Apply the upload and write ``successfulResults`` and ``failedResults``.
 
     A batch is one transaction; running the job again after a kill repeats it from the start,
-    which changes nothing but the stamps.
+    which changes nothing but the stamps for an update.
 
     Raises:
         JobFailedError: a column does not exist or is hidden: the whole job fails and no row is
             processed [captured]. So it does when the object may not be read any more [assumed].
     """
+    schema = org.schema_of(job.created_by)
     object_type = schema.find_object(job.object)
     if object_type is None:
         raise JobFailedError(f"InvalidBatch : Entity '{job.object}' is not supported")
-    rules = SaveRules(
-        INTEGRATION_USER_ID,
-        object_type.name,
-        fault=lambda each: faults.for_record("", f"/jobs/ingest/{job.id}", each),
-    )
-    saver = Saver(schema, object_type, rules)
+    store = org.jobs.store
     with ExitStack() as files:
         upload = files.enter_context(
             store.file(job, "upload").open(encoding="utf-8-sig", newline="")
         )
         header = upload.readline()
-        columns = _columns(job, schema, object_type, header)
-        results = _Results(job, store, files, header.rstrip("\r\n"))
-        for rows in _batches(csv.reader(upload, delimiter=job.delimiter)):
-            results.add(columns, rows, _save(database, saver, columns, rows))
+        columns = columns_of(header.rstrip("\r\n"), job.delimiter, schema, object_type)
+        results = Results(job, store, files, header.rstrip("\r\n"), columns)
+        failure = org.faults.for_job("job_failed", job.object, job.operation)
+        batch_saver = BatchSaver(job, org, object_type, columns)
+        reader = csv.reader(upload, delimiter=job.delimiter)
+        for rows in batches(reader, failure.rows if failure else None):
+            results.add(rows, batch_saver.save(rows))
+            org.limits.count("DailyBulkApiBatches")
             progress.report(results.processed, results.failed)
+    if failure is not None:
+        raise JobFailedError(failure.text or INTERNAL_ERROR)
 
 
-def _columns(job: Job, schema: Schema, object_type: ObjectType, header: str) -> _Columns:
-    names = next(csv.reader([header], delimiter=job.delimiter), [])
-    id_position = None
-    fields: list[Field | None] = []
-    for position, name in enumerate(names):
-        if name.lower() == "id":
-            id_position = position
-            fields.append(None)
-            continue
-        try:
-            fields.append(schema.visible_field(object_type, name))
-        except UnknownFieldError as error:
-            raise JobFailedError(f"InvalidBatch : Field name not found : {name}") from error
-    return _Columns(id_position, tuple(fields))
+class BatchSaver:
+    """Saves the batches of one job, each in one transaction."""
 
-
-def _batches(reader: Iterator[list[str]]) -> Iterator[list[list[str]]]:
-    rows = (row for row in reader if row)
-    while batch := list(islice(rows, _BATCH)):
-        yield batch
-
-
-def _save(
-    database: Database, saver: Saver, columns: _Columns, rows: list[list[str]]
-) -> list[RowError | None]:
-    """Save one batch in one transaction; one entry per row, None where it worked."""
-    errors = [_refused_shape(columns, row) for row in rows]
-    changes = [
-        _change(columns, row) for row, error in zip(rows, errors, strict=True) if error is None
-    ]
-    with database.write() as connection:
-        saved = iter(saver.update(connection, changes))
-    return [next(saved) if error is None else error for error in errors]
-
-
-def _refused_shape(columns: _Columns, row: Sequence[str]) -> RowError | None:
-    if len(row) != len(columns.fields):
-        return _UNEVEN
-    return None if _id_of(columns, row) else _NO_ID
-
-
-def _change(columns: _Columns, row: Sequence[str]) -> Change:
-    values = {
-        field: None if value == _NULL else value
-        for field, value in zip(columns.fields, row, strict=True)
-        if field is not None and value != ""
-    }
-    return Change(_id_of(columns, row), values)
-
-
-def _id_of(columns: _Columns, row: Sequence[str]) -> str:
-    position = columns.id_position
-    return "" if position is None or position >= len(row) else row[position]
-
-
-class _Results:
-    """The two result files: the uploaded header line verbatim after two columns [captured]."""
-
-    def __init__(self, job: Job, store: JobStore, files: ExitStack, header: str) -> None:
+    def __init__(self, job: Job, org: Org, object_type: ObjectType, columns: Columns) -> None:
         self._job = job
-        self._success = self._open(store, files, "successfulResults", "sf__Created", header)
-        self._failure = self._open(store, files, "failedResults", "sf__Error", header)
-        self.processed = 0
-        self.failed = 0
+        self._org = org
+        self._columns = columns
+        self._object_type = object_type
+        schema = org.schema_of(job.created_by)
+        self._contention = RowContention(object_type, is_parallel=job.is_parallel)
+        rules = rules_of_job(org, job, f"/jobs/ingest/{job.id}", object_type)
+        self._desk = Desk(org, object_type, rules)
+        self._key: Field | None = None
+        if job.operation == "upsert":
+            self._key = _key(org, job, object_type)
+        self._fast = FastUpdate(schema, object_type, columns, rules)
 
-    def _open(self, store: JobStore, files: ExitStack, name: str, second: str, header: str) -> Any:
-        file: TextIOWrapper = files.enter_context(
-            store.file(self._job, name).open("w", encoding="utf-8", newline="")
-        )
-        between = self._job.delimiter
-        file.write(f'"sf__Id"{between}"{second}"{between}{header}{self._job.newline}')
-        return csv.writer(
-            file,
-            delimiter=between,
-            lineterminator=self._job.newline,
-            quoting=csv.QUOTE_ALL,
+    def save(self, rows: Rows) -> list[Outcome]:
+        """Save one batch; one outcome per row, in order."""
+        with self._org.database.write() as connection:
+            if self._is_plain():
+                outcomes, left = self._fast.save(connection, rows)
+                for at in left:
+                    (outcomes[at],) = self._save_one_by_one(connection, [rows[at]])
+                return [each for each in outcomes if each is not None]
+            return self._save_one_by_one(connection, rows)
+
+    def _is_plain(self) -> bool:
+        """Whether nothing can stand in the way of this batch but its own rows."""
+        return (
+            self._job.operation == "update"
+            and self._fast.is_possible
+            and self._org.rules.is_empty
+            and self._org.faults.is_empty
+            and self._org.options.unchanged_saves_stamp
+            and not self._org.options.row_contention
         )
 
-    def add(self, columns: _Columns, rows: list[list[str]], errors: list[RowError | None]) -> None:
-        """Write one line per row."""
-        for row, error in zip(rows, errors, strict=True):
-            given = _id_of(columns, row)
-            self.processed += 1
-            if error is None:
-                self._success.writerow((to_18(given, ""), "false", *row))
-                continue
-            self.failed += 1
-            shown = given if float(self._job.version) >= _FAILS_WITH_ID else ""
-            self._failure.writerow((shown, error.as_sf_error(), *row))
+    def _save_one_by_one(self, connection: sqlite3.Connection, rows: Rows) -> list[Outcome]:
+        held = self._held(connection, rows)
+        errors = [
+            self._columns.refused(row) or self._refused_id(row) or held.get(at)
+            for at, row in enumerate(rows)
+        ]
+        good = [row for row, error in zip(rows, errors, strict=True) if error is None]
+        saved = iter(self._save_good(connection, good))
+        return [next(saved) if error is None else error for error in errors]
+
+    def _held(self, connection: sqlite3.Connection, rows: Rows) -> dict[int, RowError]:
+        if not self._org.options.row_contention:
+            return {}
+        ids = [self._columns.record_id(row) for row in rows]
+        return self._contention.refused(connection, ids)
+
+    def _refused_id(self, row: list[str]) -> RowError | None:
+        has_id = bool(self._columns.record_id(row))
+        if self._job.operation == "insert":
+            return _ID_GIVEN if has_id else None
+        if self._job.operation == "upsert":
+            return None
+        return None if has_id else _NO_ID
+
+    def _save_good(self, connection: sqlite3.Connection, rows: Rows) -> list[Outcome]:
+        columns, operation = self._columns, self._job.operation
+        if operation == "insert":
+            return self._desk.create(connection, [columns.values(row) for row in rows])
+        if operation == "update":
+            changes = [Change(columns.record_id(row), columns.values(row)) for row in rows]
+            return self._desk.update(connection, changes)
+        if operation == "upsert":
+            return self._upsert(connection, rows)
+        return self._desk.delete(connection, [columns.record_id(row) for row in rows])
+
+    def _upsert(self, connection: sqlite3.Connection, rows: Rows) -> list[Outcome]:
+        assert self._key is not None  # noqa: S101 - set for this operation
+        records = []
+        for row in rows:
+            values = self._columns.values(row)
+            if self._key.name == "Id":
+                values[self._key] = self._columns.record_id(row)
+            records.append(values)
+        return self._desk.upsert(connection, self._key, records)
+
+
+def _key(org: Org, job: Job, object_type: ObjectType) -> Field:
+    try:
+        schema = org.schema_of(job.created_by)
+        return external_ids.key_field(schema, object_type, job.external_id or "Id")
+    except SalesforceError as error:
+        raise JobFailedError(f"InvalidBatch : {error.message}") from error

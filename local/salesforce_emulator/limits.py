@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 from local.salesforce_emulator.errors import SalesforceError
 
@@ -23,6 +24,7 @@ class Limits:
         self._lock = threading.Lock()
         self.allowed = _DAILY_API_REQUESTS
         self.used = 0
+        self._others: Counter[str] = Counter()
 
     def spend(self) -> None:
         """Count one request.
@@ -38,21 +40,31 @@ class Limits:
                 )
             self.used += 1
 
+    def count(self, name: str, number: int = 1) -> None:
+        """Count what another allowance is spent on; nothing is refused beyond it [assumed]."""
+        with self._lock:
+            self._others[name] += number
+
     def set(self, *, allowed: int, used: int) -> None:
         """Set the allowance and what is spent of it."""
         with self._lock:
             self.allowed, self.used = allowed, used
 
     def reset(self) -> None:
-        """Return to the allowance of a new org."""
+        """Return to the allowances of a new org."""
         self.set(allowed=_DAILY_API_REQUESTS, used=0)
+        with self._lock:
+            self._others.clear()
 
     def header(self) -> str:
         """Return the value of ``Sforce-Limit-Info`` [recorded]."""
         return f"api-usage={self.used}/{self.allowed}"
 
     def report(self) -> dict[str, dict[str, int]]:
-        """Return the body of the limits resource; only DailyApiRequests moves."""
+        """Return the body of the limits resource; storage does not move."""
         daily = {"Max": self.allowed, "Remaining": max(0, self.allowed - self.used)}
-        others = {name: {"Max": most, "Remaining": most} for name, most in _OTHER_LIMITS.items()}
+        others = {
+            name: {"Max": most, "Remaining": max(0, most - self._others[name])}
+            for name, most in _OTHER_LIMITS.items()
+        }
         return {"DailyApiRequests": daily, **others}

@@ -12,10 +12,14 @@ FieldType = Literal[
     "email",
     "phone",
     "picklist",
+    "textarea",
+    "url",
+    "double",
     "boolean",
     "datetime",
     "date",
     "anyType",
+    "complexvalue",
 ]
 
 
@@ -23,9 +27,12 @@ FieldType = Literal[
 class Field:
     """One field of an object, before field-level security. Compared by identity, for speed.
 
-    ``expression`` is the SQL of a computed field, which has no column of its own. ``mirrors`` is
-    the field of the person Contact which a field of a person account shows and writes.
-    ``permissionable`` fields can be hidden or made read-only by field-level security.
+    ``expression`` is the SQL of a computed field, which has no column of its own; ``{table}`` in
+    it stands for the table. ``mirrors`` is the field of the person Contact which a field of a
+    person account shows and writes. ``permissionable`` fields can be hidden or made read-only by
+    field-level security. ``createable`` is like ``updateable`` unless it says otherwise.
+    ``external_id`` fields can be upserted by, ``lookup`` fields too [documented]. ``choices`` are
+    the values of a restricted picklist.
     """
 
     name: str
@@ -40,17 +47,39 @@ class Field:
     relationship: str | None = None
     expression: str | None = None
     mirrors: str | None = None
+    createable: bool | None = None
+    external_id: bool = False
+    unique: bool = False
+    lookup: bool = False
+    default: object = None
+    choices: tuple[str, ...] = ()
+    help: str | None = None
 
     @property
     def sql(self) -> str:
-        """The SQL which yields the value."""
-        return self.expression or f'"{self.name}"'
+        """The SQL which yields the value, where only one table is in sight."""
+        if self.expression is None:
+            return f'"{self.name}"'
+        return self.expression.replace("{table}.", "")
+
+    def sql_in(self, table: str) -> str:
+        """Return the SQL which yields the value of the row that ``table`` names."""
+        if self.expression is None:
+            return f'"{table}"."{self.name}"'
+        return self.expression.replace("{table}", f'"{table}"')
+
+    @property
+    def is_createable(self) -> bool:
+        """Whether a new record may be given a value, before field-level security."""
+        return self.updateable if self.createable is None else self.createable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectType:
     """One sObject; its SQLite table has the same name, its columns are named as its fields.
 
+    ``updateable`` objects hold the records people work with. ``is_setup`` ones hold what
+    administrators set up: they are saved through the API too, and deleted for good.
     ``history_of`` is the object whose changes the rows of this one tell.
     """
 
@@ -60,6 +89,13 @@ class ObjectType:
     fields: tuple[Field, ...]
     updateable: bool = True
     history_of: str | None = None
+    is_setup: bool = False
+    is_createable: bool = True
+
+    @property
+    def saves(self) -> bool:
+        """Whether API clients may save records of it at all."""
+        return self.updateable or self.is_setup
 
     def has(self, name: str) -> bool:
         """Whether the object has a field of exactly this name."""
@@ -72,7 +108,9 @@ def system_field(name: str, kind: FieldType, label: str, length: int = 0, **extr
     return replace(field, **extra)  # type: ignore[arg-type]
 
 
-def _user(name: str, label: str, relationship: str) -> Field:
+def user_field(name: str, label: str, relationship: str) -> Field:
+    """Return a reference to a user which Salesforce fills."""
+    """Return a reference to a user which Salesforce fills."""
     return system_field(
         name, "reference", label, 18, reference_to=("User",), relationship=relationship
     )
@@ -100,15 +138,15 @@ def _head(label: str) -> tuple[Field, ...]:
     )
 
 
-_STAMPS = (
+STAMPS = (
     system_field("CreatedDate", "datetime", "Created Date"),
-    _user("CreatedById", "Created By ID", "CreatedBy"),
+    user_field("CreatedById", "Created By ID", "CreatedBy"),
     system_field("LastModifiedDate", "datetime", "Last Modified Date"),
-    _user("LastModifiedById", "Last Modified By ID", "LastModifiedBy"),
+    user_field("LastModifiedById", "Last Modified By ID", "LastModifiedBy"),
     system_field("SystemModstamp", "datetime", "System Modstamp"),
 )
 
-_OWNER = replace(_user("OwnerId", "Owner ID", "Owner"), updateable=True)
+_OWNER = replace(user_field("OwnerId", "Owner ID", "Owner"), updateable=True)
 
 
 def _person(master: str, name_sql: str) -> tuple[Field, ...]:
@@ -121,13 +159,13 @@ def _person(master: str, name_sql: str) -> tuple[Field, ...]:
         system_field("Name", "string", "Full Name", 121, expression=name_sql),
         Field("Title", "string", "Title", 128),
         Field("Phone", "phone", "Phone", 40),
-        Field("Email", "email", "Email", 80),
+        Field("Email", "email", "Email", 80, lookup=True),
         # Salesforce ships this field hidden from all profiles; this org has it already opened.
         Field("HasOptedOutOfEmail", "boolean", "Email Opt Out", nillable=False),
     )
 
 
-_FULL_NAME = "ltrim(coalesce(\"FirstName\", '') || ' ' || \"LastName\")"
+_FULL_NAME = "ltrim(coalesce({table}.\"FirstName\", '') || ' ' || {table}.\"LastName\")"
 
 CONTACT = ObjectType(
     "Contact",
@@ -145,7 +183,7 @@ CONTACT = ObjectType(
             relationship="Account",
         ),
         _OWNER,
-        *_STAMPS,
+        *STAMPS,
     ),
 )
 
@@ -170,7 +208,7 @@ LEAD = ObjectType(
             reference_to=("Contact",),
             relationship="ConvertedContact",
         ),
-        *_STAMPS,
+        *STAMPS,
     ),
 )
 
@@ -184,7 +222,7 @@ ACCOUNT = ObjectType(
         _required("Name", "string", "Account Name", 255),
         Field("Phone", "phone", "Account Phone", 40),
         _OWNER,
-        *_STAMPS,
+        *STAMPS,
     ),
 )
 
@@ -195,12 +233,22 @@ USER = ObjectType(
     (
         system_field("Id", "id", "User ID", 18),
         _required("Username", "string", "Username", 80),
+        system_field("Alias", "string", "Alias", 8, nillable=True),
+        system_field(
+            "ProfileId",
+            "reference",
+            "Profile ID",
+            18,
+            reference_to=("Profile",),
+            relationship="Profile",
+        ),
+        system_field("UserType", "picklist", "User Type", 40, nillable=True),
         _required("LastName", "string", "Last Name", 80),
         Field("FirstName", "string", "First Name", 40, permissionable=False),
         system_field("Name", "string", "Full Name", 121, expression=_FULL_NAME),
         _required("Email", "email", "Email", 128),
         system_field("IsActive", "boolean", "Active"),
-        *_STAMPS,
+        *STAMPS,
     ),
     updateable=False,
 )
@@ -215,7 +263,9 @@ ORGANIZATION = ObjectType(
         system_field("IsSandbox", "boolean", "Is Sandbox"),
         system_field("InstanceName", "string", "Instance Name", 5),
         system_field("OrganizationType", "picklist", "Edition", 40),
-        *_STAMPS,
+        system_field("NamespacePrefix", "string", "Namespace Prefix", 15, nillable=True),
+        system_field("TrialExpirationDate", "datetime", "Trial Expiration Date", nillable=True),
+        *STAMPS,
     ),
     updateable=False,
 )
@@ -234,7 +284,7 @@ def _history(parent: ObjectType) -> ObjectType:
     fields = (
         *_head("History"),
         parent_id,
-        _user("CreatedById", "Created By ID", "CreatedBy"),
+        user_field("CreatedById", "Created By ID", "CreatedBy"),
         system_field("CreatedDate", "datetime", "Created Date"),
         system_field("Field", "picklist", "Changed Field", 255),
         system_field("OldValue", "anyType", "Old Value", 255, nillable=True),
@@ -248,4 +298,4 @@ HISTORY_PREFIX = "017"  # every standard history object has it [assumed]
 CONTACT_HISTORY = _history(CONTACT)
 LEAD_HISTORY = _history(LEAD)
 
-STANDARD_OBJECTS = (CONTACT, LEAD, ACCOUNT, USER, ORGANIZATION, CONTACT_HISTORY, LEAD_HISTORY)
+RECORD_OBJECTS = (CONTACT, LEAD, ACCOUNT, USER, ORGANIZATION, CONTACT_HISTORY, LEAD_HISTORY)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from local.salesforce_emulator import human
 from local.salesforce_emulator.clock import now, to_stored
-from local.salesforce_emulator.database import column_sql
 from local.salesforce_emulator.errors import RowError, SalesforceError, malformed_id
+from local.salesforce_emulator.identity import HUMAN_USER_IDS
 from local.salesforce_emulator.ids import make_id
 from local.salesforce_emulator.person_fields import FEATURE, IS_PERSON, PERSON_CONTACT
-from local.salesforce_emulator.seed import HUMAN_USER_IDS
+from local.salesforce_emulator.tables import column_sql
 
 if TYPE_CHECKING:
     import sqlite3
@@ -62,7 +62,7 @@ def enable(org: Org) -> None:
             connection.execute(f'alter table "{table}" add column {column_sql(field)}')
         for trigger in _TRIGGERS:
             connection.execute(trigger)
-    org.schema.load()
+    org.reload()
 
 
 def make(org: Org, contact: str) -> str:

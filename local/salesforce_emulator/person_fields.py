@@ -52,7 +52,7 @@ def _mirror(name: str, source: Field) -> Field:
     """Return the Account's view of a Contact's field; false or empty without a person."""
     value = (
         f'(select "person"."{source.name}" from "Contact" "person"'  # noqa: S608
-        ' where "person"."Id" = "Account"."PersonContactId")'
+        ' where "person"."Id" = {table}."PersonContactId")'
     )
     expression = f"coalesce({value}, 0)" if source.type == "boolean" else value
     return replace(source, name=name, expression=expression, mirrors=source.name)

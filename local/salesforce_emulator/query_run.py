@@ -51,7 +51,7 @@ def _next_lines(rows: sqlite3.Cursor, newline: str) -> list[bytes]:
 
 def _plan(job: Job, schema: Schema) -> Plan:
     query = soql.parse(job.query or "")
-    if not query.fields:  # [documented]
+    if not query.fields or query.is_aggregate:  # [documented]
         raise JobFailedError(
             "InvalidBatch : Failed to process query: FUNCTIONALITY_NOT_ENABLED: "
             "Aggregate Relationships not supported in Bulk Query"

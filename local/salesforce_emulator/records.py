@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from local.salesforce_emulator import setup_saves
 from local.salesforce_emulator.assignment import assigned
 from local.salesforce_emulator.clock import now, to_stored
 from local.salesforce_emulator.errors import RowError, malformed_id, no_such_column
 from local.salesforce_emulator.ids import to_18
+from local.salesforce_emulator.rules import NO_RULES
 from local.salesforce_emulator.schema import UnknownFieldError
+from local.salesforce_emulator.states import State, refused_state, states_of
 from local.salesforce_emulator.values import RefusedValueError, to_column
 
 if TYPE_CHECKING:
@@ -17,18 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from local.salesforce_emulator.objects import Field, ObjectType
+    from local.salesforce_emulator.rules import RuleBook
     from local.salesforce_emulator.schema import Schema
 
-_LOOKUP = 1_000
-
-DELETED = RowError("ENTITY_IS_DELETED", "entity is deleted")  # [recorded]
-UNKNOWN = RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")  # [captured]
-
-_State = tuple[int, int, object]  # IsDeleted, IsConverted, what makes a person account
-
-CONVERTED = RowError(
-    "CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead"
-)  # [captured]
+    Updates = dict[tuple[str, ...], list[tuple[object, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,9 @@ class SaveRules:
     ``label`` starts the message about a malformed Id. ``obeys_security`` False is the
     control API's human, whom field-level security does not bind. ``assigns`` applies the active
     assignment rule, after the values of the save [documented]; a bulk job does not unless it names
-    a rule [documented]. ``fault`` may refuse a record.
+    a rule [documented]. ``fault`` may refuse a record, and so may the org's own ``book`` of rules;
+    ``saves_duplicates`` is what the client says to a duplicate rule that only warns. A save with
+    unchanged values moves the stamps too [assumed], unless ``stamps_unchanged`` is False.
     """
 
     user_id: str
@@ -54,6 +51,9 @@ class SaveRules:
     obeys_security: bool = True
     assigns: bool = False
     fault: Callable[[str], RowError | None] = lambda _record_id: None
+    book: RuleBook = NO_RULES
+    saves_duplicates: bool = False
+    stamps_unchanged: bool = True
 
 
 def fields_of(
@@ -83,88 +83,86 @@ class Saver:
         self._schema = schema
         self._object_type = object_type
         self._rules = rules
-        self._converts = object_type.has("IsConverted")
         person = {"Contact": "IsPersonAccount", "Account": "PersonContactId"}.get(object_type.name)
         self._person = person if person and object_type.has(person) else None
 
     def update(
         self, connection: sqlite3.Connection, changes: Sequence[Change]
     ) -> list[RowError | None]:
-        """Save what can be saved; one entry per change, in order, None where it worked.
-
-        A save with unchanged values moves the stamps too [assumed].
-        """
+        """Save what can be saved; one entry per change, in order, None where it worked."""
         full_ids = [to_18(each.record_id, self._object_type.key_prefix) for each in changes]
-        states = self._states(connection, {each for each in full_ids if each})
+        wanted = {each for each in full_ids if each}
+        states = states_of(connection, self._object_type, wanted, self._person)
         by_rule = assigned(connection, self._object_type) if self._rules.assigns else {}
-        stamp = to_stored(now())
         results: list[RowError | None] = []
-        updates: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
-        people: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
+        saves: list[tuple[str, dict[str, object], State]] = []
         for change, full_id in zip(changes, full_ids, strict=True):
             try:
                 columns = self._columns(change, full_id, states) | by_rule
             except RefusedValueError as refusal:
                 results.append(refusal.error)
                 continue
-            stamps = (stamp, stamp, self._rules.user_id)
-            if mirrored := self._take_mirrored(change.values, columns):
-                (*_, contact_id) = states[full_id]  # type: ignore[index]
-                row = (*mirrored.values(), *stamps, contact_id)
-                people.setdefault(tuple(mirrored), []).append(row)
-            row = (*columns.values(), *stamps, full_id)
-            updates.setdefault(tuple(columns), []).append(row)
+            assert full_id is not None  # noqa: S101 - refused above
+            saves.append((full_id, columns, states[full_id]))
             results.append(None)
-        self._write(connection, self._object_type.name, updates)
-        self._write(connection, "Contact", people)
+        refused = self._obeying(connection, saves)
+        if refused:
+            results = [
+                error or refused.get(full_id or "")
+                for error, full_id in zip(results, full_ids, strict=True)
+            ]
         return results
 
-    def _states(self, connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, _State]:
-        """Return the states of the records which exist."""
-        converted = '"IsConverted"' if self._converts else "0"
-        person = f'"{self._person}"' if self._person else "null"
-        wanted = list(ids)
-        states: dict[str, _State] = {}
-        for start in range(0, len(wanted), _LOOKUP):
-            some = wanted[start : start + _LOOKUP]
-            rows = connection.execute(
-                f'select "Id", "IsDeleted", {converted}, {person} from "{self._object_type.name}"'  # noqa: S608
-                f' where "Id" in ({", ".join("?" * len(some))})',
-                some,
-            )
-            states.update((record_id, (gone, done, who)) for record_id, gone, done, who in rows)
-        return states
+    def _obeying(
+        self, connection: sqlite3.Connection, saves: list[tuple[str, dict[str, object], State]]
+    ) -> Mapping[str, RowError]:
+        """Write under the org's own rules; returns why records were refused after all."""
+        ids = [full_id for full_id, _, _ in saves]
+
+        def write(refused: Mapping[str, RowError]) -> None:
+            self._write([each for each in saves if each[0] not in refused], connection)
+
+        return self._rules.book.obeyed(
+            connection,
+            self._object_type,
+            ids,
+            write,
+            saves_duplicates=self._rules.saves_duplicates,
+            user_id=self._rules.user_id,
+        )
 
     def _columns(
-        self, change: Change, full_id: str | None, states: Mapping[str, _State]
+        self, change: Change, full_id: str | None, states: Mapping[str, State]
     ) -> dict[str, object]:
         if full_id is None:
             raise RefusedValueError(malformed_id(self._rules.label, change.record_id))
-        refusal = self._rules.fault(full_id) or _refused_state(states.get(full_id))
+        state = states.get(full_id)
+        refusal = self._rules.fault(full_id) or refused_state(state)
+        refusal = refusal or self._rules.book.locked(full_id, state.parent if state else None)
         refusal = refusal or self._refused_fields(change.values)
-        if refusal is None and self._person:
-            refusal = self._refused_person(change.values, is_person=bool(states[full_id][2]))
+        if refusal is None and self._person and state is not None:
+            refusal = self._refused_person(change.values, is_person=bool(state.person))
         if refusal:
             raise RefusedValueError(refusal)
-        return {field.name: to_column(field, value) for field, value in change.values.items()}
+        columns = {field.name: to_column(field, value) for field, value in change.values.items()}
+        if self._object_type.is_setup:
+            setup_saves.refuse_edit_without_read(columns)
+        return columns
 
     def _refused_fields(self, fields: Iterable[Field]) -> RowError | None:
         if not self._rules.obeys_security:
             return None
+        if self._object_type.is_setup:
+            if refusal := setup_saves.refused(self._schema, self._object_type):
+                return refusal
+        elif not self._schema.may_on(self._object_type, "Edit"):
+            return READ_ONLY
         names = tuple(
             field.name
             for field in fields
             if not self._schema.access(self._object_type, field).updateable
         )
-        if not names:
-            return None
-        return RowError(
-            "INVALID_FIELD_FOR_INSERT_UPDATE",
-            f"Unable to create/update fields: {', '.join(names)}. Please check the security "
-            "settings of this field and verify that it is read/write for your profile or "
-            "permission set.",
-            names,
-        )  # [captured]
+        return unwritable(names) if names else None
 
     def _refused_person(self, fields: Iterable[Field], *, is_person: bool) -> RowError | None:
         """Refuse what belongs to the other half of a person account, or has no other half.
@@ -189,33 +187,51 @@ class Saver:
             names,
         )
 
-    def _take_mirrored(
-        self, fields: Iterable[Field], columns: dict[str, object]
-    ) -> dict[str, object]:
+    def _write(
+        self, saves: list[tuple[str, dict[str, object], State]], connection: sqlite3.Connection
+    ) -> None:
+        stamps = (to_stored(now()),) * 2 + (self._rules.user_id,)
+        updates: Updates = {}
+        people: Updates = {}
+        for full_id, given, state in saves:
+            columns = dict(given)
+            if mirrored := self._take_mirrored(columns):
+                row = (*mirrored.values(), *stamps, state.person)
+                people.setdefault(tuple(mirrored), []).append(row)
+            row = (*columns.values(), *stamps, full_id)
+            updates.setdefault(tuple(columns), []).append(row)
+        self._update(connection, self._object_type.name, updates)
+        self._update(connection, "Contact", people)
+
+    def _take_mirrored(self, columns: dict[str, object]) -> dict[str, object]:
         """Move the values of the person's Contact out of ``columns``."""
         if self._object_type.name != "Account":
             return {}
-        return {field.mirrors: columns.pop(field.name) for field in fields if field.mirrors}
+        mirrors = {field.name: field.mirrors for field in self._object_type.fields if field.mirrors}
+        return {mirrors[name]: columns.pop(name) for name in list(columns) if name in mirrors}
 
-    def _write(
-        self,
-        connection: sqlite3.Connection,
-        table: str,
-        updates: Mapping[tuple[str, ...], list[tuple[object, ...]]],
-    ) -> None:
+    def _update(self, connection: sqlite3.Connection, table: str, updates: Updates) -> None:
         for columns, rows in updates.items():
             names = (*columns, "LastModifiedDate", "SystemModstamp", "LastModifiedById")
-            settings = ", ".join(f'"{name}" = ?' for name in names)
-            connection.executemany(
-                f'update "{table}" set {settings} where "Id" = ?',  # noqa: S608
-                rows,
-            )
+            settings = ", ".join(f'"{name}" = ?{at}' for at, name in enumerate(names, 1))
+            condition = f'"Id" = ?{len(names) + 1}'
+            if not self._rules.stamps_unchanged and columns:
+                differs = (f'"{name}" is not ?{at}' for at, name in enumerate(columns, 1))
+                condition += f" and ({' or '.join(differs)})"
+            connection.executemany(f'update "{table}" set {settings} where {condition}', rows)  # noqa: S608
 
 
-def _refused_state(state: _State | None) -> RowError | None:
-    if state is None:
-        return UNKNOWN
-    is_deleted, is_converted, _ = state
-    if is_deleted:
-        return DELETED
-    return CONVERTED if is_converted else None
+READ_ONLY = RowError(
+    "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id"
+)  # [documented]
+
+
+def unwritable(names: tuple[str, ...]) -> RowError:
+    """Return the refusal of fields which the user may see and not write [captured]."""
+    return RowError(
+        "INVALID_FIELD_FOR_INSERT_UPDATE",
+        f"Unable to create/update fields: {', '.join(names)}. Please check the security "
+        "settings of this field and verify that it is read/write for your profile or "
+        "permission set.",
+        names,
+    )

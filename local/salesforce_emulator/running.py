@@ -138,6 +138,10 @@ class RunningEmulator:
         document = {"object": sobject, "name": name, "label": label}
         self.control("POST", "custom-field", document)
 
+    def install_field(self, sobject: str, **metadata: object) -> None:
+        """Install a custom field, described as the Metadata API describes it."""
+        self.control("POST", "field", {"object": sobject, "metadata": metadata})
+
     def track_history(self, sobject: str, field: str, *, tracked: bool = True) -> None:
         """Start or end the history of a field of Contact or Lead; rows stay."""
         document = {"object": sobject, "field": field, "tracked": tracked}
@@ -176,6 +180,62 @@ class RunningEmulator:
     def clear_faults(self) -> None:
         """Withdraw every fault."""
         self.control("DELETE", "faults")
+
+    def add_rule(self, **rule: Any) -> None:
+        """Set up a rule: ``kind``, ``object``, ``name`` and what ``POST rules`` says of each."""
+        self.control("POST", "rules", rule)
+
+    def clear_rules(self) -> None:
+        """Deactivate all rules."""
+        self.control("DELETE", "rules")
+
+    def lock_records(self, *ids: str) -> None:
+        """Let another transaction hold records, or everything below Accounts."""
+        self.control("POST", "locks", {"ids": list(ids)})
+
+    def unlock_records(self) -> None:
+        """End that transaction."""
+        self.control("DELETE", "locks")
+
+    def set_user_permission(
+        self, permission: str, *, granted: bool, user: str = "integration"
+    ) -> None:
+        """Give a user's profile a permission such as ``CustomizeApplication``, or take it."""
+        document = {"permission": permission, "granted": granted, "user": user}
+        self.control("POST", "user-permission", document)
+
+    def grant_refresh_token(self, user: str = "integration") -> str:
+        """Let a user approve the connected app in a browser; returns the refresh token."""
+        return str(self.control("POST", "refresh-token", {"user": user})["refresh_token"])
+
+    def set_certificate(self, pem: str | None) -> None:
+        """Let the connected app trust assertions signed by the key of a certificate, or none."""
+        self.control("POST", "certificate", {"pem": pem})
+
+    def set_session_lifetime(self, seconds: float) -> None:
+        """Let sessions end when they were not used for so long; ``reset`` makes it two hours."""
+        self.control("POST", "sessions", {"lifetime_seconds": seconds})
+
+    def set_user_active(self, active: bool, user: str = "integration") -> None:
+        """Deactivate a user, which ends their sessions, or let them in again."""
+        self.control("POST", "user", {"active": active, "user": user})
+
+    def set_clock(self, offset_seconds: float) -> None:
+        """Let the org's clock be wrong by so many seconds; ``reset`` makes it right."""
+        self.control("POST", "clock", {"offset_seconds": offset_seconds})
+
+    def set_options(self, **options: object) -> None:
+        """Set ``latency``, ``gzip``, ``shuffle_unordered`` or ``unchanged_saves_stamp``."""
+        self.control("POST", "options", options)
+
+    def refuse_connections(self, seconds: float) -> None:
+        """Close both ports for a while; the control API does not answer meanwhile either."""
+        self.control("POST", "refuse", {"seconds": seconds})
+
+    def newest_requests(self) -> list[dict[str, Any]]:
+        """Return the newest requests with status and milliseconds, oldest first."""
+        found: list[dict[str, Any]] = self.control("GET", "journal")["requests"]
+        return found
 
     def revoke_sessions(self) -> None:
         """End every session."""

@@ -1,60 +1,44 @@
-"""The org's first records: the same for the same seed, realistic enough to find encoding bugs."""
+"""A new org: its users and their rights, its layouts, its first records; repeatable by a seed."""
 
 from __future__ import annotations
 
-import random
-import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from local.salesforce_emulator import access, layouts
+from local.salesforce_emulator.access import FieldAccess
 from local.salesforce_emulator.clock import to_stored
-from local.salesforce_emulator.database import create_tables
+from local.salesforce_emulator.identity import (
+    ADMIN_USERNAME,
+    AUTOMATED_USER_ID,
+    HUMAN_USER_IDS,
+    INTEGRATION_USER_ID,
+    INTEGRATION_USERNAME,
+    ORGANIZATION_ID,
+)
 from local.salesforce_emulator.ids import make_id
+from local.salesforce_emulator.seed_records import seed_records
+from local.salesforce_emulator.setup_objects import (
+    PROFILE_PREFIX,
+    SET_PREFIX,
+    STANDARD_OBJECTS,
+    USER_PERMISSIONS,
+)
+from local.salesforce_emulator.tables import create_indexes, create_tables
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from local.salesforce_emulator.database import Database
 
-ORGANIZATION_ID = make_id("00D", 7_160_421)
-INTEGRATION_USER_ID = make_id("005", 1)
-HUMAN_USER_IDS = (make_id("005", 2), make_id("005", 3))
+__all__ = ["HUMAN_USER_IDS", "INTEGRATION_USER_ID", "ORGANIZATION_ID", "SeedPlan", "seed_org"]
 
-_OPTED_OUT = 0.06
-_WITHOUT_EMAIL = 0.02
-_SHARED_EMAIL = 0.02
-_CONTACTS_PER_ACCOUNT = 8
-_FIRST_DAY = datetime(2021, 1, 4, 8, tzinfo=UTC)
-_DAYS = 4 * 365  # ends well before today: no record is stamped in the future
-
-_FIRST_NAMES = (
-    "Ada", "Agnieszka", "Ahmed", "Aiko", "Aleksandr", "Ana", "Anders", "Ángela", "Björn", "Camille",
-    "Chidi", "Chloé", "Daniel", "Đorđe", "Élodie", "Emma", "Fatima", "François", "Giulia", "Grace",
-    "Hana", "Ingrid", "Ivan", "João", "José", "Jürgen", "Kwame", "Lakshmi", "Liam", "Łukasz",
-    "Maria", "Mei", "Mohammed", "Nadia", "Noah", "Olivia", "Óscar", "Priya", "Rafael", "Renée",
-    "Sean", "Sofía", "Søren", "Tomáš", "Ulla", "Victor", "Wei", "Yusuf", "Zoë", "Žofie",
-    "美咲", "伟", "Ольга", "Δημήτρης",
-)  # fmt: skip
-_LAST_NAMES = (
-    "Adeyemi", "Andersson", "Bianchi", "Brown", "Çelik", "Chen", "Dąbrowski", "D'Angelo", "Dubois",
-    "Fernández", "Fischer", "García", "Gonçalves", "Haddad", "Hansen", "Ibrahim", "Ivanova",
-    "Johnson", "Jönsson", "Kim", "Kowalska", "Lefèvre", "Lindqvist", "López", "Martin", "Meyer",
-    "Møller", "Müller", "Nakamura", "Nguyễn", "Novák", "O'Brien", "Okafor", "Patel", "Peña",
-    "Petrović", "Rossi", "Sánchez", "Schmidt", "Sharma", "Silva", "Smith", "Søndergaard", "Tanaka",
-    "Van der Berg", "Wang", "Weiß", "Williams", "Yilmaz", "Zhou",
-)  # fmt: skip
-_COMPANIES = (
-    "Acme", "Borealis", "Brightwater", "Café Lumière", "Dünya Lojistik", "Evergreen",
-    "Fjord & Sons", "Globex", "Harbor, Inc.", "Initech", "Juniper Labs", "Kestrel",
-    "Lakeside \"West\"",
-    "Meridian", "Northwind", "Olivetti Rossi", "Pioneer", "Quartz", "Redwood", "Système U",
-    "Tailspin", "Umbra",
-)  # fmt: skip
-_STATUSES = ("Open - Not Contacted", "Working - Contacted", "Closed - Not Converted")
-_TITLES = ("CEO", "VP Sales", "Buyer", "Engineer", "Office Manager", None)
+_FIRST_DAY = to_stored(datetime(2021, 1, 4, 8, tzinfo=UTC))
+_STAMPS = ("CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById", "SystemModstamp")
+_OF_THE_ORG = (_FIRST_DAY, INTEGRATION_USER_ID, _FIRST_DAY, INTEGRATION_USER_ID, _FIRST_DAY)
+_PROFILES = ("Opt-Out Sync Integration", "System Administrator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,119 +52,79 @@ class SeedPlan:
 
 def seed_org(database: Database, plan: SeedPlan) -> None:
     """Fill an empty database; one transaction, so a killed start leaves nothing half done."""
-    rng = random.Random(plan.seed)  # noqa: S311 - repeatable data, not a secret
     with database.write() as connection:
         create_tables(connection)
         _seed_organization(connection)
-        accounts = _seed_accounts(database, connection, rng, plan)
-        contact_numbers = database.next_numbers(connection, "003", plan.contacts)
-        _insert(connection, "Contact", _CONTACT_COLUMNS, _contacts(rng, contact_numbers, accounts))
-        lead_numbers = database.next_numbers(connection, "00Q", plan.leads)
-        _insert(connection, "Lead", _LEAD_COLUMNS, _leads(rng, lead_numbers, plan.contacts))
+        _seed_users(connection)
+        _seed_rights(database, connection)
+        layouts.seed(database, connection, _FIRST_DAY)
+        seed_records(database, connection, plan.contacts, plan.leads, plan.seed)
+        create_indexes(connection)
+        database.mark(connection)
 
 
 def _seed_organization(connection: sqlite3.Connection) -> None:
-    stamps = _stamps(to_stored(_FIRST_DAY), to_stored(_FIRST_DAY), INTEGRATION_USER_ID)
-    organization = (ORGANIZATION_ID, "Emulated Org", 1, "EMU1S", "Developer Edition", *stamps)
-    _insert(
-        connection,
-        "Organization",
-        ("Id", "Name", "IsSandbox", "InstanceName", "OrganizationType", *_STAMPS),
-        iter([organization]),
-    )
+    organization = (ORGANIZATION_ID, "Emulated Org", 1, "EMU1S", "Developer Edition", *_OF_THE_ORG)
+    columns = ("Id", "Name", "IsSandbox", "InstanceName", "OrganizationType", *_STAMPS)
+    insert(connection, "Organization", columns, [organization])
+
+
+def _seed_users(connection: sqlite3.Connection) -> None:
+    ours, admin = (make_id(PROFILE_PREFIX, number) for number in (1, 2))
     people = (
-        (INTEGRATION_USER_ID, "opt-out-sync@emulated.example", "Integration", "Opt-Out Sync"),
-        (HUMAN_USER_IDS[0], "rosa.human@emulated.example", "Rosa", "Human"),
-        (HUMAN_USER_IDS[1], "ravi.human@emulated.example", "Ravi", "Human"),
+        (INTEGRATION_USER_ID, INTEGRATION_USERNAME, "sync", ours, "Integration", "Opt-Out Sync"),
+        (HUMAN_USER_IDS[0], ADMIN_USERNAME, "rosa", admin, "Rosa", "Human"),
+        (HUMAN_USER_IDS[1], "ravi.human@emulated.example", "ravi", admin, "Ravi", "Human"),
+        (AUTOMATED_USER_ID, "autoproc@emulated.example", "autoproc", admin, "Automated", "Process"),
     )
-    users = ((user, name, first, last, name, 1, *stamps) for user, name, first, last in people)
-    columns = ("Id", "Username", "FirstName", "LastName", "Email", "IsActive", *_STAMPS)
-    _insert(connection, "User", columns, users)
+    rows = (
+        (user, name, alias, profile, _type_of(user), first, last, name, 1, *_OF_THE_ORG)
+        for user, name, alias, profile, first, last in people
+    )
+    columns = (
+        "Id", "Username", "Alias", "ProfileId", "UserType", "FirstName", "LastName", "Email",
+        "IsActive", *_STAMPS,
+    )  # fmt: skip
+    insert(connection, "User", columns, rows)
 
 
-_STAMPS = ("CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById", "SystemModstamp")
-_PERSON_COLUMNS = (
-    "Id", "FirstName", "LastName", "Email", "Phone", "Title", "HasOptedOutOfEmail", "OwnerId",
-    *_STAMPS,
-)  # fmt: skip
-_CONTACT_COLUMNS = (*_PERSON_COLUMNS, "AccountId")
-_LEAD_COLUMNS = (*_PERSON_COLUMNS, "Company", "Status")
+def _type_of(user: str) -> str:
+    return "AutomatedProcess" if user == AUTOMATED_USER_ID else "Standard"
 
 
-def _insert(
+def _seed_rights(database: Database, connection: sqlite3.Connection) -> None:
+    """Give each profile a permission set of its own, which permits everything at first."""
+    profiles = database.next_numbers(connection, PROFILE_PREFIX, len(_PROFILES))
+    sets = database.next_numbers(connection, SET_PREFIX, len(_PROFILES))
+    flags = tuple(f"Permissions{name}" for name in USER_PERMISSIONS)
+    for number, set_number, name in zip(profiles, sets, _PROFILES, strict=True):
+        profile, parent = make_id(PROFILE_PREFIX, number), make_id(SET_PREFIX, set_number)
+        insert(connection, "Profile", ("Id", "Name", *_STAMPS), [(profile, name, *_OF_THE_ORG)])
+        row = (parent, f"X{profile}", f"X{profile}", profile, 1, *(1 for _ in flags), *_OF_THE_ORG)
+        columns = ("Id", "Name", "Label", "ProfileId", "IsOwnedByProfile", *flags, *_STAMPS)
+        insert(connection, "PermissionSet", columns, [row])
+        _open_everything(database, connection, parent)
+
+
+def _open_everything(database: Database, connection: sqlite3.Connection, parent: str) -> None:
+    everything = FieldAccess(readable=True, updateable=True)
+    for each in STANDARD_OBJECTS:
+        if not each.updateable:
+            continue
+        access.grant_object(database, connection, parent, each.name, granted=True)
+        for field in each.fields:
+            if field.permissionable:
+                name = (each.name, field.name)
+                access.grant_field(database, connection, parent, name, everything)
+
+
+def insert(
     connection: sqlite3.Connection,
     table: str,
     columns: tuple[str, ...],
-    rows: Iterator[tuple[object, ...]],
+    rows: Iterable[tuple[object, ...]],
 ) -> None:
+    """Insert rows into a table."""
     names = ", ".join(f'"{column}"' for column in columns)
     marks = ", ".join("?" * len(columns))
     connection.executemany(f'insert into "{table}" ({names}) values ({marks})', rows)  # noqa: S608
-
-
-def _seed_accounts(
-    database: Database, connection: sqlite3.Connection, rng: random.Random, plan: SeedPlan
-) -> list[str]:
-    count = plan.contacts // _CONTACTS_PER_ACCOUNT + 1
-    ids = [make_id("001", n) for n in database.next_numbers(connection, "001", count)]
-    stamps = _stamps(to_stored(_FIRST_DAY), to_stored(_FIRST_DAY), HUMAN_USER_IDS[0])
-    rows = (
-        (record_id, f"{rng.choice(_COMPANIES)} {number}", HUMAN_USER_IDS[0], *stamps)
-        for number, record_id in enumerate(ids)
-    )
-    _insert(connection, "Account", ("Id", "Name", "OwnerId", *_STAMPS), rows)
-    return ids
-
-
-def _contacts(
-    rng: random.Random, numbers: range, accounts: list[str]
-) -> Iterator[tuple[object, ...]]:
-    for number in numbers:
-        yield (*_person(rng, make_id("003", number), number), rng.choice(accounts))
-
-
-def _leads(rng: random.Random, numbers: range, contacts: int) -> Iterator[tuple[object, ...]]:
-    for number in numbers:
-        # Real orgs hold the same person as a Contact and as a Lead.
-        shared = contacts and rng.random() < _SHARED_EMAIL
-        serial = rng.randint(1, contacts) if shared else contacts + number
-        company = f"{rng.choice(_COMPANIES)} {number % 97}"
-        yield (
-            *_person(rng, make_id("00Q", number), serial),
-            company,
-            rng.choice(_STATUSES),
-        )
-
-
-def _person(rng: random.Random, record_id: str, serial: int) -> tuple[object, ...]:
-    """Return the columns both objects share; the name and address follow from the serial number."""
-    first = _FIRST_NAMES[serial * 31 % len(_FIRST_NAMES)]
-    last = _LAST_NAMES[serial * 17 % len(_LAST_NAMES)]
-    created = _FIRST_DAY + timedelta(days=rng.randrange(_DAYS), seconds=rng.randrange(36_000))
-    modified = created + timedelta(hours=rng.randrange(4_000))
-    return (
-        record_id,
-        first,
-        last,
-        None if rng.random() < _WITHOUT_EMAIL else _address(first, last, serial),
-        f"+1 555 {serial % 10_000_000:07d}",
-        rng.choice(_TITLES),
-        int(rng.random() < _OPTED_OUT),
-        HUMAN_USER_IDS[serial % 2],
-        *_stamps(to_stored(created), to_stored(modified), HUMAN_USER_IDS[serial % 2]),
-    )
-
-
-def _stamps(created: str, modified: str, user_id: str) -> tuple[str, ...]:
-    return created, user_id, modified, user_id, modified
-
-
-def _address(first: str, last: str, serial: int) -> str:
-    domain = "example.com" if serial % 3 else "example.org"
-    return f"{_ascii(first)}.{_ascii(last)}.{serial}@{domain}"
-
-
-@cache
-def _ascii(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return "".join(letter for letter in plain.lower() if letter.isalnum()) or "person"

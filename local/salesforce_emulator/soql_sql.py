@@ -5,40 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.salesforce_emulator.errors import SalesforceError, not_emulated
-from local.salesforce_emulator.schema import UnknownFieldError
-from local.salesforce_emulator.soql import (
-    Comparison,
-    Condition,
-    Junction,
-    Literal,
-    Membership,
-    Name,
-    Negation,
-    Query,
-    Sort,
-)
-from local.salesforce_emulator.soql_values import to_stored_value, unquote
+from local.salesforce_emulator import soql_errors
+from local.salesforce_emulator.errors import SalesforceError
+from local.salesforce_emulator.soql import malformed
+from local.salesforce_emulator.soql_conditions import Conditions, order_sql, visible_rows
+from local.salesforce_emulator.soql_fields import FieldFinder, Relation
+from local.salesforce_emulator.soql_groups import Group, Groups
+from local.salesforce_emulator.soql_tree import Aggregate, FieldSet, Name, Query, Sort
 
 if TYPE_CHECKING:
-    from local.salesforce_emulator.objects import Field, FieldType, ObjectType
-    from local.salesforce_emulator.schema import Schema
+    from local.salesforce_emulator.objects import Field, ObjectType
+    from local.salesforce_emulator.views import QueriedSchema
 
-_KINDS: dict[FieldType, tuple[str, ...]] = {
-    "boolean": ("TRUE", "FALSE"),
-    "datetime": ("DATETIME", "DATE", "RELATIVE"),
-    "date": ("DATE", "RELATIVE"),
-}
-_TEXT_TYPES = ("string", "email", "phone", "picklist")
-_TEXT_KINDS = ("STRING",)
-_ADVICE = "Please reference your WSDL or the describe call for the appropriate names."
+_MOST_OF_A_SET = 200  # [documented]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A query ready to run.
 
-    ``source`` is the SQL from FROM to OFFSET; put ``select ...`` in front of it.
+    ``source`` is the SQL from FROM to OFFSET; put ``select ...`` in front of it. Groups make the
+    records of an aggregate query, fields those of any other.
     """
 
     object_type: ObjectType
@@ -46,160 +33,91 @@ class Plan:
     source: str
     values: tuple[object, ...]
     is_count: bool
+    relations: tuple[Relation, ...] = ()
+    groups: tuple[Group, ...] = ()
 
 
-def plan(query: Query, schema: Schema, *, include_deleted: bool) -> Plan:
+def plan(
+    query: Query, schema: QueriedSchema, *, include_deleted: bool, shuffled: int | None = None
+) -> Plan:
     """Resolve the names of a query and write its SQL.
+
+    A query without ORDER BY comes by Id, or in an order made from the seed ``shuffled``: a real
+    org leaves it open.
 
     Raises:
         SalesforceError: 400 INVALID_TYPE, INVALID_FIELD or INVALID_QUERY_FILTER_OPERATOR.
     """
     object_type = schema.find_object(query.object_name.text)
     if object_type is None:
-        raise _invalid_type(query)
-    return _Planner(query, schema, object_type).plan(include_deleted=include_deleted)
-
-
-def _pointer(query: Query, name: Name) -> str:
-    """Return the head of an error: the line, a caret below the name, the position [recorded]."""
-    line = query.text.splitlines()[name.line - 1]
-    caret = " " * (name.column - 1)
-    return f"\n{line}\n{caret}^\nERROR at Row:{name.line}:Column:{name.column}\n"
-
-
-def _invalid_type(query: Query) -> SalesforceError:
-    name = query.object_name
-    return SalesforceError(
-        400,
-        "INVALID_TYPE",
-        f"{_pointer(query, name)}sObject type '{name.text}' is not supported. If you are "
-        "attempting to use a custom object, be sure to append the '__c' after the entity name. "
-        + _ADVICE,
-    )  # [documented]
+        raise soql_errors.invalid_type(query.text, query.object_name)
+    planner = _Planner(query, schema, object_type, shuffled)
+    return planner.plan(include_deleted=include_deleted)
 
 
 class _Planner:
-    def __init__(self, query: Query, schema: Schema, object_type: ObjectType) -> None:
+    def __init__(
+        self, query: Query, schema: QueriedSchema, object_type: ObjectType, shuffled: int | None
+    ) -> None:
         self._query = query
         self._schema = schema
         self._object_type = object_type
-        self._values: list[object] = []
+        self._shuffled = shuffled
+        self._finder = FieldFinder(query.text, query.alias, schema, object_type)
+        self._conditions = Conditions(query.text, schema, self._finder)
 
     def plan(self, *, include_deleted: bool) -> Plan:
-        fields = tuple(map(self._field, self._query.fields))
-        self._refuse_repeats(fields)
-        source = f'from "{self._object_type.name}" where {self._where(include_deleted)}'
-        source += self._order() + self._window()
-        return Plan(self._object_type, fields, source, tuple(self._values), not self._query.fields)
+        if self._query.is_aggregate:
+            return self._grouped(include_deleted=include_deleted)
+        fields = tuple(field for each in self._query.fields for field in self._fields(each))
+        relations = tuple(self._finder.relations.values())
+        _refuse_repeats([field.name for field in fields])
+        if self._query.fields and not fields:  # FIELDS(CUSTOM) where there are none
+            raise malformed("The query must have at least one field selected")  # [assumed]
+        source = f"{self._from(include_deleted)}{self._order()}{self._window()}"
+        is_count = not self._query.fields
+        values = tuple(self._conditions.values)
+        return Plan(self._object_type, fields, source, values, is_count, relations)
 
-    def _refuse_repeats(self, fields: tuple[Field, ...]) -> None:
-        names = [field.name for field in fields]
-        for name in names:
-            if names.count(name) > 1:  # [documented]
-                raise SalesforceError(400, "INVALID_FIELD", f"duplicate field selected: {name}")
-
-    def _where(self, include_deleted: bool) -> str:
-        parts = []
-        if not include_deleted and self._object_type.has("IsDeleted"):
-            parts.append('"IsDeleted" = 0')
-        if row_filter := self._schema.row_filter(self._object_type):
-            parts.append(row_filter)
-        if self._query.where is not None:
-            parts.append(self._condition(self._query.where))
-        return " and ".join(parts) or "1"
-
-    def _condition(self, condition: Condition) -> str:
-        if isinstance(condition, Junction):
-            word = f" {condition.word} "
-            return f"({word.join(map(self._condition, condition.parts))})"
-        if isinstance(condition, Negation):
-            return f"(not {self._condition(condition.part)})"
-        if isinstance(condition, Membership):
-            return self._membership(condition)
-        return self._comparison(condition)
-
-    def _comparison(self, comparison: Comparison) -> str:
-        """Return SQL that is never null: SOQL's ``!=`` also finds empty fields [documented]."""
-        field = self._filterable(comparison.field)
-        if comparison.operator == "LIKE":
-            return self._like(field, comparison.value)
-        value = self._value(comparison.field, field, comparison.value)
-        operator = {"=": "is", "!=": "is not"}.get(comparison.operator, comparison.operator)
-        self._values.append(value)
-        collation = _collation(field)
-        if operator in ("is", "is not"):
-            return f"({field.sql} {operator} ? {collation})"
-        return f"({field.sql} is not null and {field.sql} {operator} ? {collation})"
-
-    def _like(self, field: Field, literal: Literal) -> str:
-        if field.type not in _TEXT_TYPES:  # [documented]
-            raise SalesforceError(
-                400, "INVALID_QUERY_FILTER_OPERATOR", f"invalid operator on {field.type} field"
-            )
-        self._values.append(unquote(literal.text, kept="_%\\"))
-        return f"({field.sql} is not null and {field.sql} like ? escape '\\')"
-
-    def _membership(self, membership: Membership) -> str:
-        field = self._filterable(membership.field)
-        values = [self._value(membership.field, field, each) for each in membership.values]
-        wanted = [value for value in values if value is not None]
-        self._values.extend(wanted)
-        expression = f"{field.sql} {_collation(field)}"
-        found = f"({field.sql} is not null and {expression} in ({', '.join('?' * len(wanted))}))"
-        if len(wanted) < len(values):
-            found = f"({found} or {field.sql} is null)"
-        return f"(not {found})" if membership.negated else found
-
-    def _filterable(self, name: Name) -> Field:
-        field = self._field(name)
-        if field.type == "anyType":  # [documented], captured wording
-            raise SalesforceError(
-                400,
-                "INVALID_FIELD",
-                f"{_pointer(self._query, name)}field '{field.name}' can not be filtered in a "
-                "query call",
-            )
-        return field
-
-    def _field(self, name: Name) -> Field:
-        if "." in name.text:
-            raise not_emulated("relationships in SOQL (field paths with a dot)")
-        try:
-            return self._schema.visible_field(self._object_type, name.text)
-        except UnknownFieldError as error:
-            raise SalesforceError(
-                400,
-                "INVALID_FIELD",
-                f"{_pointer(self._query, name)}No such column '{name.text}' on entity "
-                f"'{self._object_type.name}'. If you are attempting to use a custom field, be sure "
-                "to append the '__c' after the custom field name. " + _ADVICE,
-            ) from error  # [recorded]
-
-    def _value(self, name: Name, field: Field, literal: Literal) -> object:
-        if literal.kind == "NULL":
-            return None
-        kinds = _KINDS.get(field.type, _TEXT_KINDS)
-        if literal.kind not in kinds:
-            quotes = "should be" if kinds == _TEXT_KINDS else "should not be"
-            kind = "dateTime" if field.type == "datetime" else field.type
-            raise SalesforceError(
-                400,
-                "INVALID_FIELD",
-                f"{_pointer(self._query, name)}value of filter criterion for field "
-                f"'{field.name}' must be of type {kind} and {quotes} enclosed in quotes",
+    def _fields(self, selected: Name | Aggregate | FieldSet) -> list[Field]:
+        if isinstance(selected, Name):
+            return [self._finder.find(selected)]
+        assert isinstance(selected, FieldSet)  # noqa: S101 - aggregates are planned elsewhere
+        if selected.scope != "STANDARD" and (self._query.limit or 201) > _MOST_OF_A_SET:
+            raise malformed(
+                "The SOQL FIELDS function must have a LIMIT of at most 200"
             )  # [documented]
-        return to_stored_value(field, literal)
+        wanted = {"ALL": (True, False), "STANDARD": (False,), "CUSTOM": (True,)}[selected.scope]
+        fields = self._schema.visible_fields(self._object_type)
+        return [field for field in fields if field.custom in wanted]
+
+    def _grouped(self, *, include_deleted: bool) -> Plan:
+        groups = Groups(self._query, self._finder)
+        source = f"{self._from(include_deleted)}{groups.sql()}{self._window()}"
+        values = tuple(self._conditions.values)
+        return Plan(self._object_type, (), source, values, False, (), groups.selected)
+
+    def _from(self, include_deleted: bool) -> str:
+        parts = visible_rows(self._schema, self._object_type)
+        if include_deleted:
+            parts = [part for part in parts if part != '"IsDeleted" = 0']
+        if self._query.where is not None:
+            parts.append(self._conditions.sql(self._query.where))
+        return f'from "{self._object_type.name}" where {" and ".join(parts) or "1"}'
 
     def _order(self) -> str:
         keys = [self._sort(sort) for sort in self._query.order]
-        # A real org leaves the order of an unordered query open; here it is by Id [assumed].
-        return " order by " + ", ".join([*keys, '"Id"'])
+        if not keys and self._shuffled is not None:
+            keys = [f"(rowid * 7919 + {self._shuffled}) * 104729 % 1000003"]
+        return " order by " + ", ".join([*keys, "rowid"])  # as their Ids ascend
 
     def _sort(self, sort: Sort) -> str:
-        field = self._field(sort.field)
-        direction = "desc" if sort.descending else "asc"
-        nulls = "last" if sort.nulls_last else "first"
-        return f"{field.sql} {_collation(field)} {direction} nulls {nulls}"
+        if isinstance(sort.field, Aggregate):
+            raise malformed(f"unexpected token: {sort.field.function}")
+        field = self._finder.find(sort.field)
+        if field.type == "textarea":  # [documented]
+            raise malformed(f"field '{field.name}' can not be sorted in a query call")
+        return order_sql(field, descending=sort.descending, nulls_last=sort.nulls_last)
 
     def _window(self) -> str:
         if self._query.limit is None and self._query.offset is None:
@@ -208,6 +126,19 @@ class _Planner:
         return f" limit {limit} offset {self._query.offset or 0}"
 
 
-def _collation(field: Field) -> str:
-    """Text compares without case, Ids with it [documented]."""
-    return "collate nocase" if field.type in _TEXT_TYPES else ""
+def _refuse_repeats(names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise soql_errors.repeated(name)
+        seen.add(name)
+
+
+def refuse_in_bulk(query: Query) -> None:
+    """Refuse what Bulk API cannot do: OFFSET, groups, aggregates [documented].
+
+    Raises:
+        SalesforceError: 400 INVALIDJOB [assumed body].
+    """
+    if query.offset is not None:
+        raise SalesforceError(400, "INVALIDJOB", "OFFSET is not supported in Bulk Query")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from local.salesforce_emulator.clock import now, to_bound
+from local.salesforce_emulator.clock import to_bound
 from local.salesforce_emulator.errors import SalesforceError
 from local.salesforce_emulator.ids import to_18
-from local.salesforce_emulator.soql import Literal, malformed
+from local.salesforce_emulator.soql import malformed
 
 if TYPE_CHECKING:
     from local.salesforce_emulator.objects import Field
+    from local.salesforce_emulator.soql_tree import Literal
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
@@ -23,8 +24,14 @@ def to_stored_value(field: Field, literal: Literal) -> object:
         return int(literal.kind == "TRUE")
     if literal.kind == "STRING":
         return _text(field, unquote(literal.text))
-    at = _moment(literal)
-    return at.date().isoformat() if field.type == "date" else to_bound(at)
+    if literal.kind == "NUMBER":
+        return float(literal.text)
+    try:
+        if literal.kind == "DATE":
+            return date.fromisoformat(literal.text).isoformat()
+        return to_bound(datetime.fromisoformat(literal.text))
+    except (ValueError, OverflowError) as error:
+        raise malformed(f"unexpected token: {literal.text}") from error
 
 
 def unquote(text: str, kept: str = "") -> str:
@@ -33,6 +40,7 @@ def unquote(text: str, kept: str = "") -> str:
         r"\\(.)",
         lambda match: match[0] if match[1] in kept else _ESCAPES.get(match[1], match[1]),
         text[1:-1],
+        flags=re.DOTALL,
     )
 
 
@@ -45,23 +53,6 @@ def _text(field: Field, text: str) -> str:
     return full
 
 
-def _moment(literal: Literal) -> datetime:
-    if literal.kind == "RELATIVE":
-        return _midnight(now().date() - timedelta(days=_days_ago(literal.text.upper())))
-    try:
-        if literal.kind == "DATE":
-            return _midnight(date.fromisoformat(literal.text))
-        return datetime.fromisoformat(literal.text)
-    except ValueError as error:
-        raise malformed(f"unexpected token: {literal.text}") from error
-
-
-def _days_ago(word: str) -> int:
-    if word == "TODAY":
-        return 0
-    return 1 if word == "YESTERDAY" else int(word.partition(":")[2])
-
-
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
     """Return the start of a day: in UTC here, in the user's zone in a real org [assumed]."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ def to_column(field: Field, value: object) -> object:
         return _empty(field)
     if field.type == "boolean":
         return _boolean(field, value)
+    if field.type == "double":
+        return _number(field, value)
     if not isinstance(value, str):
         raise _wrong_type(field, value)
     return _text(field, value)
@@ -60,6 +63,16 @@ def _boolean(field: Field, value: object) -> int:
     if text not in _BOOLEANS:
         raise _wrong_type(field, value)
     return _BOOLEANS[text]
+
+
+def _number(field: Field, value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, int | float | str) else math.nan
+    except ValueError as error:
+        raise _wrong_type(field, value) from error
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise _wrong_type(field, value)
+    return number
 
 
 def _wrong_type(field: Field, value: object) -> RefusedValueError:

@@ -27,6 +27,7 @@ class Call:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    user_id: str = ""
 
     @property
     def version(self) -> str:

@@ -16,16 +16,25 @@ from airflow.api_fastapi.core_api.datamodels.monitor import HealthInfoResponse
 from airflow.cli.cli_parser import get_parser
 from airflow.configuration import conf, retrieve_configuration_description
 from airflow.sdk import Connection
+from cryptography import x509
 
 from include import cli
 from include.cli import Environment
 from include.deployment import Deployment
 from include.store.database import connect
+from local.salesforce_emulator.__main__ import _parser as emulator_parser
+from local.salesforce_emulator.certificates import ensure_certificates
+from local.salesforce_emulator.connection import (
+    DEFAULT_CLIENT_ID,
+    DEFAULT_CLIENT_SECRET,
+    connection_json,
+)
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 AIRFLOW = {name: service for name, service in SERVICES.items() if name != "postgres"}
+EMULATOR = SERVICES["salesforce-emulator"]
 ENVIRONMENT: dict[str, str] = COMPOSE["x-airflow"]["environment"]
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
 VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
@@ -74,13 +83,19 @@ def test_every_command_is_one_of_airflow_or_of_the_project(service, command):
         assert callable(get_parser().parse_args(arguments).func)
     elif arguments[:2] == ["-m", "include.cli"]:
         assert callable(cli.parser().parse_args(arguments[2:]).command)
+    elif arguments[:2] == ["-m", "local.salesforce_emulator"]:
+        assert emulator_parser().parse_args(arguments[2:]).host == "0.0.0.0"
     else:
         assert (program, arguments[0]) == ("python", "-c"), f"{service} starts something unknown"
         ast.parse(arguments[1])
 
 
 def test_the_four_components_of_airflow_and_nothing_else_run():
-    started = {name: service["command"] for name, service in AIRFLOW.items() if name != "init"}
+    started = {
+        name: service["command"]
+        for name, service in AIRFLOW.items()
+        if name != "init" and "profiles" not in service
+    }
     assert started == {
         name: ["airflow", name]
         for name in ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -177,10 +192,43 @@ def test_the_store_of_the_example_is_the_database_that_the_server_is_given():
     assert f"@postgres/{name[1]}" in example
 
 
-def test_the_salesforce_connection_of_the_example_is_one():
-    lines = re.findall(r"^# +('?\{.*|\".*\}')$", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    extra = json.loads("".join(lines).strip("'"))["extra"]
-    assert extra.keys() == {"consumer_key", "consumer_secret", "domain", "version"}
+def connections_of_the_example() -> list[dict[str, Any]]:
+    text = re.sub(r"\n# +", " ", (ROOT / ".env.example").read_text())
+    return [json.loads(found) for found in re.findall(r"'(\{.*?\}\})'", text)]
+
+
+def test_the_salesforce_connections_of_the_example_are_ones():
+    real, emulated = (each["extra"] for each in connections_of_the_example())
+    for extra in (real, emulated):
+        assert extra.keys() == {"consumer_key", "consumer_secret", "domain", "version"}
+    own = json.loads(connection_json(DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, 18_443))["extra"]
+    host = f"{'127.0.0.1'}:"
+    assert emulated == {
+        **own, "domain": own["domain"].replace(host, "salesforce-emulator:")
+    }  # fmt: skip
+
+
+def database_of_the_emulator() -> str:
+    command: list[str] = EMULATOR["command"]
+    return command[command.index("--database") + 1]
+
+
+def test_the_emulator_is_there_for_the_demo_only_and_its_authority_where_tasks_run():
+    assert EMULATOR["profiles"] == ["demo"]
+    assert "./local:/opt/airflow/local:ro" in EMULATOR["volumes"]
+    folder = Path(database_of_the_emulator()).parent
+    bundle = re.search(r"^# (/.*ca-bundle.pem)$", (ROOT / ".env.example").read_text(), re.M)
+    assert bundle
+    assert Path(bundle[1]).parent == folder
+    assert f"salesforce:{folder}" in SERVICES["scheduler"]["volumes"]  # LocalExecutor
+    assert ENVIRONMENT["REQUESTS_CA_BUNDLE"].startswith("${SALESFORCE_CA_BUNDLE:-}")
+
+
+def test_the_certificate_of_the_emulator_is_made_out_to_its_service(tmp_path):
+    certificates = ensure_certificates(tmp_path)
+    made = x509.load_pem_x509_certificate(certificates.server.read_bytes())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "salesforce-emulator" in names.get_values_for_type(x509.DNSName)
 
 
 def test_every_variable_is_in_the_example_file_and_none_there_is_unused():
@@ -191,6 +239,8 @@ def test_every_variable_is_in_the_example_file_and_none_there_is_unused():
 def test_a_secret_has_no_default_and_a_sentence_when_it_is_missing(name, kind, text):
     if name == "AIRFLOW_PORT":
         assert (kind, text, EXAMPLE[name]) == ("-", "8080", "8080")
+    elif name == "SALESFORCE_CA_BUNDLE":
+        assert (kind, text, EXAMPLE[name]) == ("-", "", "")
     else:
         assert kind == "?", f"{name} has no sentence for the person who forgot it"
         assert text.endswith("see .env.example")
@@ -220,7 +270,7 @@ def test_every_mounted_file_exists_and_every_volume_is_declared_and_used():
     named = set()
     for _, source, _ in mounts():
         if source.startswith("."):
-            assert (ROOT / source).is_file()
+            assert (ROOT / source).exists()
         else:
             named.add(source)
     assert named == COMPOSE["volumes"].keys()
@@ -235,7 +285,8 @@ def test_what_must_outlive_a_container_lies_on_a_volume_that_airflows_user_may_w
     assert ("postgres", "/var/lib/postgresql") in targets
     made = re.search(r"mkdir -p (.*)$", DOCKERFILE, re.MULTILINE)
     assert made
-    assert made[1].split() == [staging, str(passwords)]
+    emulated = str(Path(database_of_the_emulator()).parent)
+    assert made[1].split() == [staging, str(passwords), emulated]
 
 
 def test_logs_of_tasks_are_shared_with_the_component_that_shows_them():

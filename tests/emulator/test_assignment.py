@@ -1,9 +1,6 @@
 """The active assignment rule: who owns a Lead after it was saved."""
 
-import sqlite3
 import time
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +8,6 @@ from local.salesforce_emulator.testing import (
     Api,
     EmulatorError,
     RunningEmulator,
-    Size,
-    running_emulator,
 )
 
 OPT_OUT = "HasOptedOutOfEmail"
@@ -141,20 +136,3 @@ def test_a_rule_without_an_owner_is_refused(
 ) -> None:
     with pytest.raises(EmulatorError, match="400"):
         emulator.control("POST", "assignment-rule", document)
-
-
-def test_a_file_of_an_earlier_version_gets_what_is_new(tmp_path: Path) -> None:
-    size = Size(contacts=3, leads=3)
-    with running_emulator(tmp_path, size):
-        pass
-    for name in ("salesforce.db", "salesforce.db-snapshot"):
-        with closing(sqlite3.connect(tmp_path / name)) as connection:
-            for table in ("assignment_rule", "hidden_object"):
-                connection.execute(f"drop table {table}")
-            connection.commit()
-    with running_emulator(tmp_path, size) as emulator:
-        lead = first(emulator, "Lead")
-        owner = str(emulator.control("GET", "health")["integration_user_id"])
-        emulator.set_assignment_rule(owner)
-        patch_one(Api(emulator), "Lead", lead, {})
-        assert owner_of(emulator, lead) == owner

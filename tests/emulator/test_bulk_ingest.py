@@ -217,7 +217,7 @@ def test_jobs_are_listed_and_deleted(api: Api, contacts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("document", "status", "code"),
     [
-        ({"operation": "upsert", "object": "Contact"}, 501, "NOT_EMULATED"),
+        ({"operation": "upsert", "object": "Contact"}, 400, "INVALIDJOB"),
         ({"operation": "frobnicate", "object": "Contact"}, 400, "INVALIDJOB"),
         ({"operation": "update", "object": "Nothing"}, 400, "INVALIDJOB"),
         ({"operation": "update", "object": "User"}, 400, "INVALIDJOB"),

@@ -216,6 +216,39 @@ def test_wrong_paging_is_refused(api: Api, params: dict[str, str]) -> None:
     assert api.get(f"jobs/query/{job['id']}/results", params=params).status_code == 400
 
 
-def test_parallel_pages_are_said_to_be_missing(api: Api) -> None:
-    job = run(api, "SELECT Id FROM Lead")
-    assert api.get(f"jobs/query/{job['id']}/resultPages").status_code == 501
+def test_pages_can_be_read_side_by_side(emulator: RunningEmulator, api: Api) -> None:
+    job_id = complete(api, "SELECT Id FROM Contact")
+    pages = api.get(f"jobs/query/{job_id}/resultPages").json()
+    assert pages["done"] is True
+    (page,) = pages["resultPages"]
+    result = api.session.get(emulator.http_url + page["resultUrl"], timeout=10)
+    assert len(result.text.splitlines()) == len(emulator.records("Contact")) + 1
+    old = f"{emulator.http_url}/services/data/v57.0/jobs/query/{job_id}/resultPages"
+    assert api.session.get(old, timeout=10).status_code == 404
+
+
+def test_a_job_is_kept_for_seven_days_after_its_end(emulator: RunningEmulator, api: Api) -> None:
+    job_id = complete(api, "SELECT Id FROM Lead")
+    emulator.set_clock(7 * 86_400 - 60)
+    assert api.get(f"jobs/query/{job_id}").status_code == 200
+    emulator.set_clock(7 * 86_400 + 60)
+    assert api.get(f"jobs/query/{job_id}").status_code == 404
+    assert job_id not in {each["id"] for each in api.get("jobs/query").json()["records"]}
+
+
+def test_query_jobs_count_against_their_own_limit(api: Api) -> None:
+    def left() -> int:
+        report: dict[str, dict[str, int]] = api.get("limits").json()
+        return report["DailyBulkV2QueryJobs"]["Remaining"]
+
+    before = left()
+    complete(api, "SELECT Id FROM Lead")
+    assert left() == before - 1
+
+
+def complete(api: Api, soql: str) -> str:
+    document = {"operation": "query", "query": soql}
+    job_id: str = api.call("POST", "jobs/query", json=document).json()["id"]
+    while api.get(f"jobs/query/{job_id}").json()["state"] != "JobComplete":
+        time.sleep(0.01)
+    return job_id

@@ -137,6 +137,11 @@ def test_the_objects_are_listed(api: Api) -> None:
         "Organization": "00D",
         "ContactHistory": "017",
         "LeadHistory": "017",
+        "Profile": "00e",
+        "PermissionSet": "0PS",
+        "PermissionSetAssignment": "0Pa",
+        "FieldPermissions": "01k",
+        "ObjectPermissions": "110",
     }
     assert api.get("sobjects/Contact").json()["objectDescribe"]["keyPrefix"] == "003"
 

@@ -119,13 +119,10 @@ def test_versions_out_of_range_are_refused(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/services/async/59.0/job"),
-        ("POST", "/services/Soap/u/59.0"),
-        ("GET", "/services/data/v65.0/tooling/query"),
-        ("POST", "/services/data/v65.0/composite"),
-        ("POST", "/services/data/v65.0/composite/sobjects"),
-        ("POST", "/services/data/v65.0/sobjects/Contact"),
-        ("DELETE", "/services/data/v65.0/sobjects/Contact/003000000000001AAA"),
+        ("POST", "/services/apexrest/OptOut"),
+        ("POST", "/services/data/v65.0/composite/tree/Contact"),
+        ("GET", "/services/data/v65.0/recent"),
+        ("GET", "/services/data/v65.0/tooling/runTestsSynchronous"),
     ],
 )
 def test_what_is_not_emulated_says_so(

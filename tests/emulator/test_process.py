@@ -1,18 +1,23 @@
+import asyncio
 import signal
 import sqlite3
 import ssl
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from local.salesforce_emulator.__main__ import main
+from local.salesforce_emulator.app import create_app
 from local.salesforce_emulator.certificates import ensure_certificates
+from local.salesforce_emulator.org import Client, Org
+from local.salesforce_emulator.seed import SeedPlan
 from local.salesforce_emulator.testing import (
     Api,
     Size,
@@ -80,20 +85,55 @@ def test_tracking_and_person_accounts_outlive_the_process(tmp_path: Path) -> Non
         assert [each["ContactId"] for each in second.records("ContactHistory")] == [contact]
 
 
-def test_a_file_of_an_earlier_version_learns_what_came_later(tmp_path: Path) -> None:
-    stop_emulator(start_emulator(tmp_path, SMALL))
-    with closing(sqlite3.connect(tmp_path / "salesforce.db")) as old:
-        for table in ("ContactHistory", "LeadHistory", "feature", "hidden_object"):
-            old.execute(f'drop table "{table}"')
-        old.execute('alter table "Account" drop column "MasterRecordId"')
-        old.commit()
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("pragma user_version = 1", "is of version 1, not 2"),
+        ("pragma application_id = 0", "is a database of something else or of long ago"),
+    ],
+)
+def test_a_database_of_another_kind_or_version_is_refused_in_one_sentence(
+    tmp_path: Path, script: str, sentence: str
+) -> None:
     with running_emulator(tmp_path, SMALL) as emulator:
-        contact = emulator.records("Contact")[0]["Id"]
-        emulator.track_history("Contact", "Title")
-        emulator.edit(contact, Title="New")
-        emulator.enable_person_accounts()
-        assert emulator.record(emulator.make_person_account(contact))["MasterRecordId"] is None
-        assert len(emulator.records("ContactHistory")) == 1
+        database = emulator.database
+    with closing(sqlite3.connect(database)) as file:
+        file.execute(script)
+    http_port, tls_port = free_ports(2)
+    ended = command("--http-port", http_port, "--tls-port", tls_port, "--database", database)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"{database} {sentence}; name another file, or delete it to start with a new org.\n"
+    )
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear Sir or Madam, " * 100)
+    http_port, tls_port = free_ports(2)
+    ended = command("--http-port", http_port, "--tls-port", tls_port, "--database", letter)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "is not a database" in ended.stderr
+    assert letter.read_text().startswith("Dear Sir")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--contacts", "-1"),
+        ("--leads", "many"),
+        ("--http-port", "0"),
+        ("--tls-port", "70000"),
+        ("--latency", "slow"),
+    ],
+)
+def test_nonsense_on_the_command_line_is_refused_with_a_sentence(
+    tmp_path: Path, arguments: tuple[str, str]
+) -> None:
+    ended = command("--database", tmp_path / "x.db", *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("python -m local.salesforce_emulator: error:")
+    assert not (tmp_path / "x.db").exists()
 
 
 def test_a_job_cut_off_by_a_kill_is_finished_after_the_restart(tmp_path: Path) -> None:
@@ -174,6 +214,55 @@ def test_both_ports_listen_on_loopback_only(tmp_path: Path) -> None:
             if state == "0A" and int(port, 16) in ports:
                 listening.add((host, int(port, 16)))
         assert listening == {("0100007F", port) for port in ports}
+
+
+def test_it_listens_elsewhere_when_told(tmp_path: Path) -> None:
+    ports = free_ports(2)
+    started = subprocess.Popen(
+        [
+            sys.executable, "-m", "local.salesforce_emulator", "--host", "127.0.0.2",
+            "--http-port", str(ports[0]), "--tls-port", str(ports[1]),
+            "--database", str(tmp_path / "x.db"), "--contacts", "3", "--leads", "3",
+        ],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert answers(f"http://127.0.0.2:{ports[0]}/services/data")
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{ports[0]}/services/data", timeout=5)
+    finally:
+        started.terminate()
+        started.wait(10)
+
+
+def answers(url: str) -> bool:
+    for _ in range(400):
+        with suppress(requests.ConnectionError):
+            return requests.get(url, timeout=5).ok
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize(("client", "status"), [("127.0.0.1", 200), ("192.0.2.7", 404)])
+def test_only_this_machine_may_control_the_org(tmp_path: Path, client: str, status: int) -> None:
+    org = Org(tmp_path / "x.db", Client("id", "secret"), SeedPlan(1, 1, 1))
+    path = "/__emulator__/health"
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "path": path, "scheme": "http",
+        "raw_path": path.encode(), "query_string": b"", "headers": [], "client": (client, 5),
+        "server": ("127.0.0.1", 80), "root_path": "",
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(create_app(org)(scope, receive, send))
+    org.close()
+    assert sent[0]["status"] == status
 
 
 def test_the_bundle_trusts_the_emulator_and_what_was_trusted_before(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_organization_and_its_users_can_be_asked_for(api: Api) -> None:
     assert len(org["Id"]) == 18
     assert org["IsSandbox"] is True
     users = api.query("SELECT Id, Username FROM User").json()["records"]
-    assert len({user["Username"] for user in users}) == 3
+    assert len({user["Username"] for user in users}) == 4
 
 
 def test_a_malformed_query_is_refused_as_recorded(api: Api) -> None:

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from simple_salesforce import Salesforce
+from simple_salesforce import Salesforce, format_external_id
 from simple_salesforce.exceptions import (
     SalesforceAuthenticationFailed,
     SalesforceMalformedRequest,
@@ -36,6 +38,21 @@ print("RESULT " + json.dumps({
     "first": first, "status": status, "bulk": sum(p.count(chr(10)) - 1 for p in pages),
     "usage": client.api_usage["api-usage"].used > 0,
 }))
+"""
+
+
+OPERATOR = """
+import json, sys
+from airflow.providers.salesforce.operators.bulk import SalesforceBulkOperator
+
+results = {}
+for operation, rows, more in json.loads(sys.argv[1]):
+    operator = SalesforceBulkOperator(
+        task_id="bulk", operation=operation, object_name="Contact", payload=rows,
+        salesforce_conn_id="emulated", **more,
+    )
+    results[operation] = operator.execute({})
+print("RESULT " + json.dumps(results))
 """
 
 
@@ -118,18 +135,7 @@ def test_simple_salesforce_reports_a_wrong_secret(
 def test_the_airflow_hook_needs_nothing_but_a_connection(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
-    environment = {
-        **os.environ,
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW_CONN_EMULATED": emulator.airflow_connection,
-        "REQUESTS_CA_BUNDLE": str(emulator.ca_bundle),
-    }
-    ended = subprocess.run(
-        [sys.executable, "-c", HOOK], env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert ended.returncode == 0, ended.stderr
-    line = next(each for each in ended.stdout.splitlines() if each.startswith("RESULT "))
-    seen = json.loads(line.removeprefix("RESULT "))
+    seen = run_in_airflow(emulator, tmp_path, HOOK)
     total = len(emulator.records("Contact"))
     alive = len([each for each in emulator.records("Contact") if not each["IsDeleted"]])
     assert seen["ok"] is True
@@ -138,3 +144,83 @@ def test_the_airflow_hook_needs_nothing_but_a_connection(
     assert seen["bulk"] == alive
     assert seen["usage"] is True
     assert emulator.record(seen["first"])[OPT_OUT] is True
+
+
+def run_in_airflow(
+    emulator: RunningEmulator, folder: Path, program: str, *arguments: str
+) -> dict[str, Any]:
+    """Run a program which has nothing but an Airflow Connection and the private authority."""
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW_CONN_EMULATED": emulator.airflow_connection,
+        "REQUESTS_CA_BUNDLE": str(emulator.ca_bundle),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert ended.returncode == 0, ended.stderr
+    line = next(each for each in ended.stdout.splitlines() if each.startswith("RESULT "))
+    seen: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
+    return seen
+
+
+def test_the_bulk_operator_of_airflow_runs_every_operation(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    """Bulk API 1.0 in JSON, over TLS, from a Connection alone; a locked row is tried again."""
+    first, second, third = (each["Id"] for each in emulator.records("Contact")[:3])
+    emulator.add_fault(action="row_error", code="UNABLE_TO_LOCK_ROW", ids=[second], times=1)
+    retries = {"max_retries": 1, "bulk_retry_delay": 0.1, "batch_size": 2}
+    runs = [
+        ("insert", [{"LastName": "Made"}, {"FirstName": "Nobody"}], {}),
+        ("update", [{"Id": first, OPT_OUT: True}, {"Id": second, OPT_OUT: True}], retries),
+        (
+            "upsert",
+            [{"LastName": "By mail", "Email": "m@example.net"}],
+            {"external_id_field": "Email"},
+        ),
+        ("delete", [{"Id": third}], {}),
+    ]
+    seen = run_in_airflow(emulator, tmp_path, OPERATOR, json.dumps(runs))
+    made, refused = seen["insert"]
+    assert emulator.record(made["id"])["LastName"] == "Made"
+    assert refused["errors"][0]["statusCode"] == "REQUIRED_FIELD_MISSING"
+    assert [each["success"] for each in seen["update"]] == [True, True]
+    assert emulator.record(second)[OPT_OUT] is True
+    assert seen["upsert"][0]["created"] is True
+    assert emulator.record(third)["IsDeleted"] is True
+
+
+def test_simple_salesforce_makes_finds_and_removes_records(
+    emulator: RunningEmulator, salesforce: Salesforce
+) -> None:
+    made = salesforce.Account.create({"Name": "Sitwell-Bluth"})
+    assert made["success"] is True
+    contact = salesforce.Contact.create({"LastName": "S", "AccountId": made["id"]})["id"]
+    soql = f"SELECT Account.Name, LastModifiedBy.Username FROM Contact WHERE Id = '{contact}'"
+    (found,) = salesforce.query(soql)["records"]
+    assert found["Account"]["Name"] == "Sitwell-Bluth"
+    key = format_external_id("Email", "o'x@example.net")
+    assert salesforce.Contact.upsert(key, {"LastName": "T"}) == 201
+    assert salesforce.Contact.upsert(key, {"LastName": "U"}) in (200, 204)
+    assert salesforce.Contact.delete(contact) == 204
+    now = datetime.now(UTC)
+    deleted = salesforce.Contact.deleted(now - timedelta(minutes=5), now + timedelta(minutes=5))
+    assert contact in {each["id"] for each in deleted["deletedRecords"]}
+
+
+def test_simple_salesforce_runs_bulk_jobs_of_the_old_version(
+    emulator: RunningEmulator, salesforce: Salesforce
+) -> None:
+    rows = salesforce.bulk.Contact.query("SELECT Id, LastName FROM Contact LIMIT 5")
+    assert len(rows) == 5
+    results = salesforce.bulk.Contact.update(
+        [{"Id": row["Id"], OPT_OUT: True} for row in rows], batch_size=2, use_serial=True
+    )
+    assert [each["id"] for each in results] == [row["Id"] for row in rows]
+    assert all(emulator.record(row["Id"])[OPT_OUT] for row in rows)

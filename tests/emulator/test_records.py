@@ -73,9 +73,19 @@ def test_an_id_with_a_wrong_checksum_is_refused_as_recorded(api: Api) -> None:
     ]
 
 
-def test_a_condition_on_reading_is_said_to_be_missing(api: Api, contact: dict[str, object]) -> None:
-    headers = {"If-Modified-Since": "Wed, 14 Apr 2021 10:13:06 GMT"}
-    assert api.get(f"sobjects/Contact/{contact['Id']}", headers=headers).status_code == 501
+def test_a_record_that_did_not_change_is_not_sent_again(
+    api: Api, contact: dict[str, object]
+) -> None:
+    path = f"sobjects/Contact/{contact['Id']}"
+    modified_at = api.get(path).headers["Last-Modified"]
+    known = api.get(path, headers={"If-Modified-Since": modified_at})
+    assert (known.status_code, known.content) == (304, b"")
+    long_ago = {"If-Modified-Since": "Wed, 14 Apr 2010 10:13:06 GMT"}
+    assert api.get(path, headers=long_ago).status_code == 200
+    assert (
+        api.get(path, headers={"If-Unmodified-Since": long_ago["If-Modified-Since"]}).status_code
+        == 412
+    )
 
 
 def test_an_unknown_record_is_not_found(api: Api) -> None:

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from local.salesforce_emulator import soql, soql_sql
 from local.salesforce_emulator.database import Database
+from local.salesforce_emulator.definitions import Definitions
 from local.salesforce_emulator.errors import SalesforceError
+from local.salesforce_emulator.identity import INTEGRATION_USER_ID
 from local.salesforce_emulator.schema import Schema
 from local.salesforce_emulator.seed import SeedPlan, seed_org
 from local.salesforce_emulator.soql import Comparison, Junction, Literal, Membership, Name, Negation
@@ -35,9 +37,13 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     return database
 
 
+def schema_of(database: Database) -> Schema:
+    return Schema(database, INTEGRATION_USER_ID, Definitions(database))
+
+
 def found(database: Database, condition: str, *, include_deleted: bool = False) -> list[int]:
     query = soql.parse(f"SELECT Id FROM Contact WHERE {condition}")
-    plan = soql_sql.plan(query, Schema(database), include_deleted=include_deleted)
+    plan = soql_sql.plan(query, schema_of(database), include_deleted=include_deleted)
     rows = database.read().execute(f'select "Id" {plan.source}', plan.values)
     return [int(record_id[14]) for (record_id,) in rows]
 
@@ -51,7 +57,7 @@ def refusal(text: str, database: Database | None = None) -> SalesforceError:
 def understand(text: str, database: Database | None) -> None:
     query = soql.parse(text)
     if database is not None:
-        soql_sql.plan(query, Schema(database), include_deleted=False)
+        soql_sql.plan(query, schema_of(database), include_deleted=False)
 
 
 def test_a_query_becomes_a_tree_with_positions() -> None:
@@ -97,7 +103,10 @@ def test_counting_needs_no_fields() -> None:
         ("SystemModstamp > 2026-01-03T10:00:00.000+0000", [4]),
         ("SystemModstamp >= 2026-01-03T10:00:00.500Z", [4]),
         ("SystemModstamp < 2026-01-03T12:00:00+02:00", [1, 2]),
-        ("SystemModstamp >= 2026-01-04", [4]),
+        ("SystemModstamp = LAST_N_DAYS:20000", [1, 2, 3, 4]),
+        ("SystemModstamp != TODAY", [1, 2, 3, 4]),
+        ("SystemModstamp >= NEXT_YEAR", []),
+        ("SystemModstamp <= TOMORROW AND SystemModstamp > LAST_N_WEEKS:1", []),
         ("SystemModstamp < LAST_N_DAYS:1", [1, 2, 3, 4]),
         ("SystemModstamp > TODAY", []),
         ("Id IN ('003Hs0000000001', '003Hs0000000002IAA')", [1, 2]),
@@ -124,9 +133,11 @@ def test_deleted_records_are_found_only_on_request(database: Database) -> None:
     [
         ("SELEKT Name FROM Account", "SELEKT"),
         ("SELECT Id FROM", "'<EOF>'"),
-        ("SELECT Id, FROM Contact", "Contact"),
+        ("SELECT Id, FROM Contact", "FROM"),
         ("SELECT Id FROM Contact WHERE A = 1 AND B = 2 OR C = 3", "OR"),
-        ("SELECT Id FROM Contact GROUP BY Email", "GROUP"),
+        ("SELECT Email FROM Contact GROUP BY Email HAVING COUNT(Id) > 1", "HAVING"),
+        ("SELECT Id FROM Contact LIMIT -1", "-1"),
+        ("SELECT COUNT(), Id FROM Contact", ","),
         ("SELECT Id, (SELECT Id FROM Cases) FROM Contact", "("),
         ("SELECT Id FROM Contact WHERE Name = \"x\"", '"x"'),
         ("", "'<EOF>'"),
@@ -178,7 +189,16 @@ def test_values_must_be_quoted_according_to_the_type(
     [
         ("Id = '003Hs0000000001IAB'", "INVALID_QUERY_FILTER_OPERATOR"),
         ("Id LIKE '003%'", "INVALID_QUERY_FILTER_OPERATOR"),
-        ("LastModifiedBy.Name = 'x'", "NOT_EMULATED"),
+        ("LastModifiedBy.Nothing = 'x'", "INVALID_FIELD"),
+        ("Nothing.Name = 'x'", "INVALID_FIELD"),
+        ("HasOptedOutOfEmail > true", "INVALID_QUERY_FILTER_OPERATOR"),
+        ("SystemModstamp >= 2026-01-04", "INVALID_FIELD"),
+        ("SystemModstamp > 9999-12-31T23:59:59-12:00", "MALFORMED_QUERY"),
+        ("SystemModstamp > LAST_N_DAYS:999999", "MALFORMED_QUERY"),
+        ("Id IN (SELECT LastName FROM Contact)", "INVALID_FIELD"),
+        ("Id IN (SELECT Id FROM Contakt)", "INVALID_TYPE"),
+        ("LastName IN (SELECT Id FROM Contact)", "INVALID_FIELD"),
+        ("(" * 60 + "NOT " * 60 + "Id = null" + ")" * 60, "QUERY_TOO_COMPLICATED"),
         ("SystemModstamp > 2026-13-01T00:00:00Z", "MALFORMED_QUERY"),
         ("Id != null OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE"),
     ],
@@ -201,7 +221,7 @@ def test_any_text_is_parsed_or_refused_but_never_crashes(text: str) -> None:
 def test_any_quoted_value_is_compared_as_itself(database: Database, value: str) -> None:
     quoted = value.replace("\\", "\\\\").replace("'", "\\'")
     query = soql.parse(f"SELECT Id FROM Contact WHERE LastName = '{quoted}'")
-    plan = soql_sql.plan(query, Schema(database), include_deleted=False)
+    plan = soql_sql.plan(query, schema_of(database), include_deleted=False)
     assert plan.values == (value,)
 
 
