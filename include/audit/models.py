@@ -72,7 +72,16 @@ class SalesforceJob(Base):
     """One Bulk job, written down before anything is uploaded."""
 
     __tablename__ = "salesforce_job"
-    __table_args__ = (Index("salesforce_job_run", "sync_run_id"), {"schema": SCHEMA})
+    __table_args__ = (
+        Index("salesforce_job_run", "sync_run_id"),
+        Index(
+            "salesforce_job_unsettled",
+            "object",
+            "operation",
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+        {"schema": SCHEMA},
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     sync_run_id: Mapped[int] = mapped_column(ForeignKey(SyncRun.id))
@@ -87,6 +96,9 @@ class SalesforceJob(Base):
     planned_at: Mapped[datetime]
     created_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    field: Mapped[str] = mapped_column(server_default="")
+    rows: Mapped[int | None]
+    settled_at: Mapped[datetime | None]
 
 
 class Link(Base):
