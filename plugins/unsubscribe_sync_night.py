@@ -30,7 +30,7 @@ def preflight(
     data_interval_end: datetime | None = None,
 ) -> int | None:
     """Take the lease and check what can be read and written; skip the night while switched off."""
-    from include.sync.preflight import Trigger, require_known
+    from include.sync.preflight import Patience, Trigger, require_known
     from include.sync.preflight import preflight as check
 
     require_known(params)
@@ -40,9 +40,15 @@ def preflight(
     return check(
         connections.store(),
         connections.salesforce(),
-        Trigger(run_id, interval, params["plan_only"]),
+        Trigger(
+            run_id,
+            interval,
+            params["plan_only"],
+            kind="replay" if dag_run.run_type == "backfill" else "night",
+        ),
         clock=utc_now,
         announce=partial(ti.xcom_push, ATTEMPT),
+        patience=Patience(longest=1200.0),
     )
 
 
