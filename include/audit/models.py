@@ -380,3 +380,30 @@ __all__ = [
     "UnlinkedPerson",
     "WriteAttempt",
 ]
+
+
+class Erasure(Base):
+    """Who was erased, by number. Insert-only."""
+
+    __tablename__ = "erasure"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    erased_at: Mapped[datetime]
+    erased_by: Mapped[str]
+    note: Mapped[str]
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    opt_outs: Mapped[int]
+
+
+class LookUp(Base):
+    """Somebody of support looked a person up. Insert-only."""
+
+    __tablename__ = "look_up"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    looked_up_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    looked_up_by: Mapped[str] = mapped_column(server_default=text("session_user"))
+    reason: Mapped[str]
+    person_id: Mapped[int | None] = mapped_column(BigInteger)
