@@ -22,6 +22,7 @@ from tests.property.store import (
     clears_of,
     is_ended,
     is_in_scope,
+    is_older,
     is_opted_out,
     named_act,
     see,
@@ -66,6 +67,7 @@ class Loading:
     circumstances: Circumstances
     clock: Clock
     seen_changes: dict[str, datetime | None] = field(default_factory=dict)
+    known: set[int] = field(default_factory=set)  # acts that the plan was made from
 
     def fails(self, *key: object) -> bool:
         return key in self.circumstances.failing
@@ -99,6 +101,7 @@ def load(
         return
     loading = Loading(world, plan, read_at, read_at + timedelta(seconds=1), circumstances, clock)
     loading.seen_changes = {r.id: r.modified_at for r in world.records.values()}
+    loading.known = {act.id for act in world.acts}
     if circumstances.meanwhile:
         circumstances.meanwhile(world)
     for number, write in enumerate(list(_writes(loading))):
@@ -259,6 +262,19 @@ def _clear(loading: Loading, person: int, cause: str) -> Act:
         occurred_at=named.at if named else loading.read_at,
         recorded_at=loading.now,
         caused_by=cause,
+        ends=() if named and named.is_evidence else _changed(loading, person, named),
+    )
+
+
+def _changed(loading: Loading, person: int, claim: Act | None) -> tuple[int, ...]:
+    """Which opt-outs a cleared box or a claim ends: those that the plan knew."""
+    return tuple(
+        act.id
+        for act in standing(loading.world, person)
+        if act.id in loading.known
+        and act.origin != SYNC
+        and is_in_scope(act, loading.world.setting)
+        and (claim is None or (claim.person == person and is_older(act, claim)))
     )
 
 
@@ -267,7 +283,7 @@ def _is_superseded(loading: Loading, clear: Act) -> bool:
     if clear.person not in loading.world.people:
         return True
     for act in standing(loading.world, clear.person):
-        is_new = act.origin == SYNC and act.recorded_at > loading.read_at
+        is_new = act.origin == SYNC and act.id not in loading.known
         is_left = not is_ended(loading.world, act, clear)
         if is_in_scope(act, loading.world.setting) and (is_new or is_left):
             return True

@@ -1,9 +1,9 @@
 """The engagement store of a world: which opt-outs stand, and what a merge gets to see of a world.
 
 The rules are those of the store's SQL, one act at a time. An opt-out by the sync itself ends with
-any clear recorded after the value behind it was read; a person's own ends by a clear that names a
-later resubscribe of theirs, the person's own acts only if that one is evidence, a complaint only if
-it is their own opt-in; a clear that names Salesforce ends what others recorded for the person.
+any clear recorded after the value behind it was read; a person's own ends by a clear that names
+later evidence of theirs, a complaint only if that is their own opt-in; a clear that names anything
+else ends what its plan knew, but nothing that the person did themselves.
 """
 
 import re
@@ -78,18 +78,14 @@ def is_ended(world: World, opt_out: Act, clear: Act) -> bool:
     if opt_out.origin == SYNC:
         return opt_out.occurred_at <= clear.recorded_at
     cause = named_act(world, clear.caused_by)
-    if cause is not None:
-        return cause.person == opt_out.person and _ends(opt_out, cause)
-    is_from_salesforce = (clear.caused_by or "").startswith("salesforce:")
-    return is_from_salesforce and opt_out.id < clear.id and opt_out.origin not in BY_THE_PERSON
+    if cause is not None and cause.is_evidence and cause.person == opt_out.person:
+        is_strong = opt_out.origin != "Complaint" or cause.origin in OPT_IN_BY_THE_PERSON
+        return is_strong and is_older(opt_out, cause)
+    return opt_out.id in clear.ends and opt_out.origin not in BY_THE_PERSON
 
 
-def _ends(opt_out: Act, cause: Act) -> bool:
-    if (opt_out.at, opt_out.id) >= (cause.at, cause.id):
-        return False
-    if opt_out.origin == "Complaint":
-        return cause.is_evidence and cause.origin in OPT_IN_BY_THE_PERSON
-    return cause.is_evidence or opt_out.origin not in BY_THE_PERSON
+def is_older(opt_out: Act, cause: Act) -> bool:
+    return (opt_out.at, opt_out.id) < (cause.at, cause.id)
 
 
 def clears_of(world: World, person_id: int) -> list[Act]:

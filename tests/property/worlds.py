@@ -63,6 +63,7 @@ class Act:
     scope: str = "team"
     is_evidence: bool = False
     caused_by: str | None = None
+    ends: tuple[int, ...] = ()  # of a clear that carries no evidence: the acts that its plan knew
 
     @property
     def at(self) -> datetime:
@@ -439,7 +440,7 @@ def _may_be_accepted(dice: Dice, world: World, act: Act) -> bool:
 def _clear(dice: Dice, world: World, cause: Act, person_id: int) -> Act:
     before_now = world.setting.now - timedelta(seconds=1)
     recorded_at = min(before_now, moment(dice, world.setting.now))
-    return Act(
+    clear = Act(
         id=next_act(world),
         person=person_id,
         kind="resubscribe",
@@ -447,6 +448,20 @@ def _clear(dice: Dice, world: World, cause: Act, person_id: int) -> Act:
         occurred_at=cause.at,
         recorded_at=max(cause.recorded_at, recorded_at),
         caused_by=f"act:{cause.id}",
+    )
+    if person_id == cause.person and not cause.is_evidence:
+        clear.ends = tuple(a.id for a in world.acts if _was_known(world.setting, a, cause, clear))
+    return clear
+
+
+def _was_known(setting: Setting, act: Act, claim: Act, clear: Act) -> bool:
+    """Whether a run that let a claim count knew an opt-out, and the claim is newer."""
+    return (
+        (act.kind, act.person) == ("unsubscribe", claim.person)
+        and act.origin not in (SYNC, *BY_THE_PERSON)
+        and act.scope in setting.scopes
+        and act.recorded_at < clear.recorded_at
+        and (act.at, act.id) < (claim.at, claim.id)
     )
 
 
