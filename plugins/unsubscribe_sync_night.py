@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import unsubscribe_sync_alerts as alerts
 import unsubscribe_sync_connections as connections
 
 from include.domain.values import SalesforceObject
@@ -137,7 +138,10 @@ def report(attempt: int | None) -> str:
     """Say what happened in one sentence, and decide the colour of the run."""
     from include.sync import report as reports
 
-    return reports.report(connections.store(), attempt, clock=utc_now)
+    try:
+        return reports.report(connections.store(), attempt, clock=utc_now)
+    finally:
+        alerts.look()
 
 
 def _interval(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime] | None:

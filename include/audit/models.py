@@ -407,3 +407,16 @@ class LookUp(Base):
     looked_up_by: Mapped[str] = mapped_column(server_default=text("session_user"))
     reason: Mapped[str]
     person_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class AlertTold(Base):
+    """What somebody was told, and when last."""
+
+    __tablename__ = "alert"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    since: Mapped[datetime]
+    told_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]

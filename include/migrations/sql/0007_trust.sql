@@ -356,3 +356,76 @@ GRANT EXECUTE ON FUNCTION opt_out_sync.look_up_person TO opt_out_support;
 GRANT SELECT ON
     opt_out_sync.v_person_timeline, opt_out_sync.v_resubscribe, opt_out_sync.v_open_failures
     TO opt_out_support;
+
+-- What somebody was told, so that the same thing is told once a day and not every 15 minutes.
+CREATE TABLE opt_out_sync.alert (
+    key      text PRIMARY KEY,
+    kind     text NOT NULL,
+    since    timestamptz NOT NULL,
+    told_at  timestamptz NOT NULL,
+    ended_at timestamptz
+);
+
+-- What somebody should know now. Grain: one row per thing; `key` stays the same while it lasts.
+-- `sentence` names numbers, never a person.
+CREATE FUNCTION opt_out_sync.alerts_due(moment timestamptz)
+RETURNS TABLE (key text, kind text, since timestamptz, sentence text)
+LANGUAGE sql STABLE AS $$
+    WITH chosen AS (
+        SELECT (document ->> 'enabled')::boolean AND NOT (document ->> 'paused')::boolean AS is_on
+        FROM opt_out_sync.settings_version ORDER BY version DESC LIMIT 1
+    ), switched_on AS (
+        SELECT max(v.saved_at) AS at
+        FROM (
+            SELECT saved_at,
+                   (document ->> 'enabled')::boolean AND NOT (document ->> 'paused')::boolean
+                       AS is_on,
+                   lag((document ->> 'enabled')::boolean AND NOT (document ->> 'paused')::boolean)
+                       OVER (ORDER BY version) AS was_on
+            FROM opt_out_sync.settings_version
+        ) AS v
+        WHERE v.is_on AND v.was_on IS NOT TRUE
+    ), last_closed AS (
+        SELECT max(closed_at) AS at
+        FROM opt_out_sync.sync_run WHERE kind = 'night' AND state = 'closed'
+    ), newest AS (
+        SELECT id, night, state, reason, started_at, closed_at
+        FROM opt_out_sync.sync_run
+        WHERE kind = 'night' AND NOT plan_only AND state NOT IN ('superseded', 'skipped')
+        ORDER BY id DESC LIMIT 1
+    )
+    SELECT 'absence', 'absence', greatest(last_closed.at, switched_on.at),
+           'No night has closed for 26 hours: look at the DAG unsubscribe_nightly_sync and at the '
+           'scheduler.'
+    FROM chosen, switched_on, last_closed
+    WHERE chosen.is_on
+      AND greatest(last_closed.at, switched_on.at) < alerts_due.moment - interval '26 hours'
+    UNION ALL
+    SELECT 'night/' || newest.id, CASE newest.state WHEN 'failed' THEN 'failed' ELSE 'red' END,
+           newest.closed_at, format('The night of %s: %s', newest.night, newest.reason)
+    FROM newest
+    WHERE newest.state = 'failed' OR (newest.state = 'closed' AND newest.reason IS NOT NULL)
+    UNION ALL
+    SELECT 'slow/' || newest.id, 'slow', newest.started_at,
+           format('The night of %s is still running after two hours.', newest.night)
+    FROM newest
+    WHERE newest.state = 'open' AND newest.started_at < alerts_due.moment - interval '2 hours'
+    UNION ALL
+    SELECT 'parked', 'parked', min(o.marked_at),
+           format('%s people have waited for a push for more than 24 hours: '
+                  'opt_out_sync.v_open_failures lists each with its fix.', count(*))
+    FROM opt_out_sync.push_outbox AS o
+    WHERE o.state <> 'closed' AND o.marked_at < alerts_due.moment - interval '24 hours'
+    HAVING count(*) > 0
+    UNION ALL
+    SELECT 'brake/' || max(h.held_run_id), 'brake', min(h.held_at),
+           format('%s clears wait for a person: answer the question of DAG '
+                  'unsubscribe_held_clears.', count(*))
+    FROM opt_out_sync.held_clear AS h
+    WHERE h.resolution IS NULL
+    HAVING count(*) > 0
+$$;
+REVOKE EXECUTE ON FUNCTION opt_out_sync.alerts_due FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION opt_out_sync.alerts_due TO opt_out_sync_writer, opt_out_admin;
+GRANT SELECT, INSERT, UPDATE ON opt_out_sync.alert TO opt_out_sync_writer;
+GRANT SELECT ON opt_out_sync.alert TO opt_out_admin, opt_out_analyst;

@@ -1,5 +1,7 @@
 -- Back to 0006. What was kept of erased people is lost: whoever is imported again starts afresh.
 
+DROP FUNCTION opt_out_sync.alerts_due;
+DROP TABLE opt_out_sync.alert;
 REVOKE ALL ON opt_out_sync.v_person_timeline, opt_out_sync.v_resubscribe,
     opt_out_sync.v_open_failures FROM opt_out_support;
 REVOKE USAGE ON SCHEMA opt_out_sync FROM opt_out_support;
