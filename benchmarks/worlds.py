@@ -113,6 +113,7 @@ def _consents(person: npt.NDArray[np.intp], first_id: int) -> pd.DataFrame:
         "origin": np.full(size, "Manual", object),
         "is_evidence": np.ones(size, bool),
         "is_accepted": np.zeros(size, bool),
+        "was_held": np.zeros(size, bool),
     }
     return _typed(frames.Resubscribes, columns)
 

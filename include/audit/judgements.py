@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection
 
 from include.audit.runs import Run, guard
 from include.store.bulk import fetch_frame, staged
-from include.store.database import sql_file, transaction
+from include.store.database import sql_file
 from include.store.errors import database_errors
 
 HERE = Path(__file__).parent
@@ -25,7 +25,7 @@ JUDGEMENTS = pa.schema(
         ("retry_after", pa.timestamp("us", "UTC")),
     ]
 )
-FINAL_DTYPES = {"act_id": "int64", "verdict": "str"}
+JUDGED_DTYPES = {"act_id": "int64", "is_refused": "bool", "was_held": "bool"}
 
 
 @database_errors()
@@ -53,30 +53,16 @@ def record_judgements(conn: Connection, run: Run, judged: pd.DataFrame, *, now: 
 
 
 @database_errors()
-def read_final(engine: Engine) -> pd.DataFrame:
-    """Read which resubscribes were refused: they are not judged again.
+def judged_before(conn: Connection, act_ids: Iterable[int] | None = None) -> pd.DataFrame:
+    """Read what earlier runs said of resubscribes that matters to the next one.
+
+    Args:
+        conn: in a transaction.
+        act_ids: of the resubscribes; None: all.
 
     Returns:
-        One row per refused act: `act_id` int64, `verdict` str.
+        One row per act: `act_id` int64, `is_refused` bool (last: it is not judged again),
+        `was_held` bool (a brake stopped it when it was judged good: it does not expire).
     """
-    with transaction(engine) as conn:
-        return fetch_frame(conn.execute(sql_file(HERE, "refused")), FINAL_DTYPES)
-
-
-@database_errors()
-def refused_of(conn: Connection, act_ids: Iterable[int]) -> list[int]:
-    """Name those of some resubscribes that were refused: they are not judged again."""
-    values = {"acts": [int(each) for each in act_ids]}
-    return list(conn.execute(text(REFUSED), values).scalars())
-
-
-REFUSED = """
-SELECT act_id
-FROM (
-    SELECT DISTINCT ON (act_id) act_id, verdict
-    FROM opt_out_sync.resubscribe_judgement
-    WHERE act_id = ANY (CAST(:acts AS bigint[]))
-    ORDER BY act_id, id DESC
-) AS newest
-WHERE verdict = 'refused'
-"""
+    values = {"everybodys": act_ids is None, "acts": [int(each) for each in act_ids or ()]}
+    return fetch_frame(conn.execute(sql_file(HERE, "judged_before"), values), JUDGED_DTYPES)

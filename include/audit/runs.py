@@ -128,6 +128,11 @@ def open_run(
         return _start_step(conn, _read(conn, run_id), PREFLIGHT, now)
 
 
+def replace_attempt(conn: Connection, kind: Kind, airflow_run_id: str, *, now: datetime) -> None:
+    """End earlier attempts of an Airflow run that are open or failed: this is the next one."""
+    _supersede(conn, kind, airflow_run_id, now)
+
+
 def night_of(end: datetime, zone: str = ZONE) -> date:
     """Return the local date that names the night whose interval ends at a moment."""
     return end.astimezone(ZoneInfo(zone)).date()
@@ -136,9 +141,6 @@ def night_of(end: datetime, zone: str = ZONE) -> date:
 def lease_of(kind: str) -> timedelta:
     """Return how long a run of some kind may be silent before it counts as dead."""
     return PUSH_LEASE if kind == "push" else LEASE
-
-
-open_night = open_run  # its name while a night was the only kind of run
 
 
 def skip_night(

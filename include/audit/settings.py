@@ -94,11 +94,6 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         }
         return chosen[self.field_mode]
 
-    @property
-    def opt_out_field(self) -> str:
-        """The first of `opt_out_fields`."""
-        return self.opt_out_fields[0]
-
 
 def _plain_sentence(name: str, error: ValidationError) -> str:
     """Say what a setting must be: pydantic's own words are for programmers."""

@@ -1,7 +1,7 @@
 """`resubscribe` and `resubscriptions`: record that a person may be mailed again, and follow it."""
 
 import argparse
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
@@ -14,6 +14,7 @@ from include.cli.arguments import (
     whole_number,
 )
 from include.cli.printing import counted, print_table, utc
+from include.domain.conflicts import Verdict
 from include.store.database import transaction
 from include.sync import evidence
 from include.sync.evidence import Consent, Resubscribe
@@ -55,6 +56,13 @@ def _add_resubscribe(parser: argparse.ArgumentParser) -> None:
         "--occurred-at", type=moment, metavar="ISO", help="when they consented (default: now)"
     )
     parser.add_argument(
+        "--wait",
+        type=whole_number,
+        default=20,
+        metavar="N",
+        help="seconds to wait for the judgement (default: 20; 0: do not wait)",
+    )
+    parser.add_argument(
         "--key", type=text, metavar="TEXT", help="names this consent (default: its content does)"
     )
 
@@ -78,7 +86,24 @@ def _resubscribe(engine: Engine, options: argparse.Namespace) -> None:
     recorded = evidence.record(engine, consent, now=now)
     done = "Recorded as" if recorded.is_new else "Nothing new: this consent is"
     print(f"{done} act {recorded.act_id} of person {options.person}. {recorded.next_step}")
-    print(f"Follow it with: python -m include.cli resubscriptions --person {options.person}")
+    follow = f"python -m include.cli resubscriptions --person {options.person}"
+    if recorded.is_judged_soon and options.wait > 0:
+        print(_judgement(engine, recorded.act_id, timedelta(seconds=options.wait)))
+    print(f"Follow it with: {follow}")
+
+
+def _judgement(engine: Engine, act_id: int, longest: timedelta) -> str:
+    """Wait for the judgement, and say it in one sentence."""
+    judged = evidence.wait_for_judgement(engine, act_id, longest=longest)
+    if judged is None:
+        return (
+            f"Nothing has judged it within {counted(longest.seconds, 'second')}: is DAG "
+            "unsubscribe_push switched on? The next night judges it, too."
+        )
+    if judged.verdict == Verdict.WAITING.value:
+        return f"It cannot be judged yet ({judged.code}): {judged.reason}"
+    again = "" if judged.retry_after is None else f" Try again after {utc(judged.retry_after)}."
+    return f"Judged {judged.verdict} ({judged.code}): {judged.reason}{again}"
 
 
 def _list(engine: Engine, options: argparse.Namespace) -> None:

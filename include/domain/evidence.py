@@ -123,7 +123,7 @@ def usable(
 
     While a complaint stands, the person's own opt-in goes before a newer consent that somebody
     recorded: only it can end the complaint. A time in the future is clamped to the read: nobody
-    proves today what happens tomorrow.
+    proves today what happens tomorrow. What a brake held was judged in time: it does not expire.
 
     Returns:
         The evidence, and a judgement for each one that is too old or replaced by a newer one.
@@ -134,7 +134,8 @@ def usable(
     at, act_id = np.minimum(moments(claims["at"]), read_at), integers(claims["act_id"])
     accepted = bools(claims["is_accepted"])
     waits = np.int64(choices.evidence_waits.total_seconds() * 1e6)
-    expired = ~accepted & (moments(claims["recorded_at"]) < read_at - waits)
+    expired = ~accepted & ~bools(claims["was_held"])
+    expired &= moments(claims["recorded_at"]) < read_at - waits
     complaint = _complaints(acts, len(people))[person]
     is_own = is_in(claims["origin"], OWN_OPT_IN)
     order = np.lexsort((act_id, at, is_own | (complaint == 0), ~expired, person))

@@ -56,7 +56,8 @@ class OptOuts(pa.DataFrameModel):
 class Resubscribes(pa.DataFrameModel):
     """What may end an opt-out. One row per resubscribe that was accepted or is still to be judged.
 
-    `is_evidence`: it has a reason, an actor and a reference. Refused ones are left out.
+    `is_evidence`: it has a reason, an actor and a reference. `was_held`: a run judged it good, and
+    a brake held it. Refused ones are left out.
     """
 
     act_id: Series[Integer] = pa.Field(unique=True)
@@ -66,6 +67,7 @@ class Resubscribes(pa.DataFrameModel):
     origin: Series[Text]
     is_evidence: Series[Boolean]
     is_accepted: Series[Boolean]
+    was_held: Series[Boolean]
 
 
 class Records(pa.DataFrameModel):

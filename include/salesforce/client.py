@@ -187,8 +187,9 @@ class SalesforceClient:
             is_opted_out (what it was changed to), by (18-character Id of a user).
 
             No row where Salesforce knows of no change: the field is not tracked or was not at the
-            time, the record was created with the value, its history was purged, is not permitted,
-            or belongs to a person account. So no row is never a fact about the record.
+            time, the record was created with the value, or its history was purged or is not
+            permitted. So no row is never a fact about the record. What was tracked with the Account
+            of a person account is told of its Contact.
 
         Raises:
             IncompleteJobError: rows are left out or damaged.

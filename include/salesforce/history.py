@@ -2,6 +2,11 @@
 
 The history of a field exists from the moment an admin tracks it, for 18 to 24 months, and not for
 a record created with the value. So no row never means that nothing changed.
+
+The person of a person account is tracked with the Account, under the Account's names, and not with
+the Contact: what that has of history is from before it became one, and would pass for the newest
+change. https://help.salesforce.com/s/articleView?id=xcloud.
+tracking_field_history_for_standard_objects.htm
 """
 
 import logging
@@ -11,15 +16,14 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
-from include.domain.values import SalesforceObject
 from include.salesforce.errors import FieldNotVisibleError, SalesforceRequestError
 from include.salesforce.failures import INVALID_TYPE
+from include.salesforce.person_accounts import ACCOUNT, account_field, accounts_of
 from include.salesforce.records import (
     TIMESTAMP,
     Selection,
     as_18,
     checked_field,
-    normalised,
     refuse_nulls,
     typed_table,
 )
@@ -49,54 +53,69 @@ def read_history(session: SalesforceSession, selection: Selection, ids: pd.Serie
     """Return the newest row of each record and field; see `client`."""
     if not selection.fields:
         return _to_frame(HISTORY_SCHEMA.empty_table())
-    tracked = _without_person_accounts(session, ids) if selection.has_accounts else ids
-    rows = [row for each in id_lists(tracked) for row in _rows(session, selection, each)]
-    return _newest(_to_table(rows, _parent(selection.obj)))
+    people = _people(session, ids if selection.has_accounts else ids.iloc[:0])
+    contacts = ids[~ids.isin(people["record_id"])]
+    own = _read(session, selection.obj.value, selection.fields, contacts)
+    return _newest(pa.concat_tables([own, _read_accounts(session, selection.fields, people)]))
 
 
-def _rows(session: SalesforceSession, selection: Selection, ids: str) -> list[dict[str, Any]]:
+def _read_accounts(
+    session: SalesforceSession, fields: Sequence[str], people: pd.DataFrame
+) -> pa.Table:
+    """Read what was tracked with the Accounts of people, and say it of their Contacts."""
+    names = {account_field(each): each for each in fields}
+    changes = _read(session, ACCOUNT, list(names), people["account_id"])
+    contact = dict(zip(people["account_id"], people["record_id"], strict=True))
+    of = [contact[each] for each in changes["record_id"].to_pylist()]
+    field = [names[each] for each in changes["field"].to_pylist()]
+    return changes.set_column(0, "record_id", pa.array(of, pa.string())).set_column(
+        1, "field", pa.array(field, pa.string())
+    )
+
+
+def _read(
+    session: SalesforceSession, parent: str, fields: Sequence[str], ids: pd.Series
+) -> pa.Table:
+    rows = [row for each in id_lists(ids) for row in _rows(session, parent, fields, each)]
+    return _to_table(rows, f"{parent}Id")
+
+
+def _rows(
+    session: SalesforceSession, parent: str, fields: Sequence[str], ids: str
+) -> list[dict[str, Any]]:
     """Read the rows of some records; none where the history cannot be read.
 
     `queryAll`, because `query` leaves out what is older than 18 months or was deleted: the rows
     left over would then look like the newest ones.
     """
-    parent = _parent(selection.obj)
-    names = ", ".join(f"'{checked_field(each)}'" for each in selection.fields)
+    names = ", ".join(f"'{checked_field(each)}'" for each in fields)
     try:
         return query_all(
             session,
-            f"SELECT {parent}, Field, NewValue, CreatedDate, CreatedById "  # noqa: S608  checked
-            f"FROM {selection.obj.value}History WHERE {parent} IN {ids} AND Field IN ({names})",
+            f"SELECT {parent}Id, Field, NewValue, CreatedDate, CreatedById "  # noqa: S608  checked
+            f"FROM {parent}History WHERE {parent}Id IN {ids} AND Field IN ({names})",
         )
     except FieldNotVisibleError:
         return []
     except SalesforceRequestError as error:
         if error.code not in _NOT_PERMITTED:
             raise
-        log.info("The history of %s cannot be read (%s)", selection.obj.value, error.code)
+        log.info("The history of %s cannot be read (%s)", parent, error.code)
         return []
 
 
-def _without_person_accounts(session: SalesforceSession, ids: pd.Series) -> pd.Series:
-    """Leave out Contacts whose changes are not tracked with them but with their Account.
-
-    What such a Contact has of history is from before it became a person account, and would pass
-    for the newest change. https://help.salesforce.com/s/articleView?id=xcloud.
-    tracking_field_history_for_standard_objects.htm
-    """
+def _people(session: SalesforceSession, ids: pd.Series) -> pd.DataFrame:
+    """Return which Contacts are half of a person account: record_id and account_id."""
     found = [
-        row["Id"]
+        (row["Id"], row["AccountId"])
         for each in id_lists(ids)
         for row in query_all(
             session,
-            f"SELECT Id FROM Contact WHERE Id IN {each} AND IsPersonAccount = true",  # noqa: S608
+            "SELECT Id, AccountId FROM Contact "  # noqa: S608  checked
+            f"WHERE Id IN {each} AND IsPersonAccount = true",
         )
     ]
-    return ids[~ids.isin(normalised(found))]
-
-
-def _parent(obj: SalesforceObject) -> str:
-    return f"{obj.value}Id"
+    return accounts_of(pd.DataFrame(found, columns=["record_id", "account_id"], dtype="str"))
 
 
 def _to_table(rows: Sequence[dict[str, Any]], parent: str) -> pa.Table:

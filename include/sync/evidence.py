@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 
@@ -15,6 +17,7 @@ from include.store import acts, people
 from include.store.database import transaction
 from include.store.errors import database_errors
 
+_ASK_AGAIN: Final = 0.2
 ENABLE = "python -m include.cli settings set --enable --by NAME --note WHY"
 RESUME = "python -m include.cli settings set --resume --by NAME --note WHY"
 
@@ -57,6 +60,7 @@ class Resubscribe:
     code: str | None
     reason: str
     retry_after: datetime | None
+    judged_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,14 @@ class Recorded:
         is_new: false where the same consent had been recorded before.
         verdict: of a run, if one has judged it.
         next_step: what happens now, in plain words.
+        is_judged_soon: whether a push that is switched on judges it within seconds.
     """
 
     act_id: int
     is_new: bool
     verdict: str
     next_step: str
+    is_judged_soon: bool
 
 
 def record(engine: Engine, consent: Consent, *, now: datetime) -> Recorded:
@@ -96,7 +102,34 @@ def record(engine: Engine, consent: Consent, *, now: datetime) -> Recorded:
         is_opted_out = _is_opted_out(conn, consent.person_id, chosen)
     verdict = known.get(act_id, Verdict.WAITING.value)
     sentence = _next_step(verdict, chosen, is_opted_out=is_opted_out)
-    return Recorded(act_id, act_id not in known, verdict, sentence)
+    is_judged_soon = verdict == Verdict.WAITING.value and chosen.enabled and not chosen.paused
+    return Recorded(act_id, act_id not in known, verdict, sentence, is_judged_soon)
+
+
+def wait_for_judgement(
+    engine: Engine,
+    act_id: int,
+    *,
+    longest: timedelta,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Resubscribe | None:
+    """Wait until a run has judged a resubscribe; None: none did in time.
+
+    A judgement may be that it cannot be judged yet.
+    """
+    deadline = time.monotonic() + longest.total_seconds()
+    while True:
+        with transaction(engine) as conn:
+            found = _judged(conn, act_id)
+        if found is not None or time.monotonic() >= deadline:
+            return found
+        sleep(_ASK_AGAIN)
+
+
+@database_errors()
+def _judged(conn: Connection, act_id: int) -> Resubscribe | None:
+    row = conn.execute(text(JUDGED), {"act": act_id}).mappings().one_or_none()
+    return None if row is None else Resubscribe(**row)
 
 
 @database_errors()
@@ -191,7 +224,10 @@ def _who_judges(chosen: Settings) -> str:
         return f"No run judges it while the sync is disabled; enable it {waits}: {ENABLE}."
     if chosen.paused:
         return f"No run judges it while the sync is paused; resume it {waits}: {RESUME}."
-    return "The next run judges it: it counts if it is newer than every opt-out on both sides."
+    return (
+        "A push judges it within seconds, at the latest the next night: it counts if it is newer "
+        "than every opt-out on both sides."
+    )
 
 
 def _until_then(is_opted_out: bool) -> str:
@@ -203,8 +239,15 @@ def _until_then(is_opted_out: bool) -> str:
 VERDICTS = """
 SELECT act_id, verdict FROM opt_out_sync.v_resubscribe WHERE person_id = ANY (:people)
 """
+JUDGED = """
+SELECT act_id, person_id, at, recorded_at, is_evidence, verdict, code, reason, retry_after,
+       judged_at
+FROM opt_out_sync.v_resubscribe
+WHERE act_id = :act AND judged_at IS NOT NULL
+"""
 LISTED = """
-SELECT act_id, person_id, at, recorded_at, is_evidence, verdict, code, reason, retry_after
+SELECT act_id, person_id, at, recorded_at, is_evidence, verdict, code, reason, retry_after,
+       judged_at
 FROM opt_out_sync.v_resubscribe
 WHERE person_id = coalesce(:person, person_id)
 ORDER BY act_id DESC

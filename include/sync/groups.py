@@ -19,7 +19,7 @@ from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.store import people
 from include.store.database import transaction
-from include.sync.nightly.inputs import joined
+from include.sync.nightly.inputs import joined, to_judge
 from include.sync.preflight import Access
 
 _RECORD_KEY = 15  # an Id of 18 characters names the same record as its first 15
@@ -134,10 +134,8 @@ class Reader:
                 kept = self.is_worth(*found) | _naming(record_ids, persons)
                 persons, opt_outs, resubscribes = (_of_people(each, kept) for each in found)
             known = links.links_of(conn, self.org_id, persons["person_id"].tolist())
-            refused = judgements.refused_of(conn, resubscribes["act_id"].tolist())
-        if refused:
-            resubscribes = resubscribes[~resubscribes["act_id"].isin(refused).to_numpy(bool)]
-        return persons, opt_outs, resubscribes.reset_index(drop=True), known, everybody
+            judged = judgements.judged_before(conn, resubscribes["act_id"].tolist())
+        return persons, opt_outs, to_judge(resubscribes, judged), known, everybody
 
     def _predecessors(self, groups: Groups) -> set[str]:
         before: set[str] = set()

@@ -1,4 +1,4 @@
-"""Field history: a row in ContactHistory or LeadHistory for each change of a tracked field.
+"""Field history: a row in ContactHistory, LeadHistory or AccountHistory for each change.
 
 Triggers of the database write the rows, so that no way of writing can forget them, and an org
 which tracks nothing pays nothing. What a row says:
@@ -15,6 +15,9 @@ which tracks nothing pays nothing. What a row says:
 * the rows of a deleted record are deleted with it and come back with it [assumed]; a merge does
   not move them to the survivor [assumed].
 
+Of an Account only the fields of a person are tracked here: with the Account [documented], under the
+Account's names of them [captured for custom fields].
+
 Two rows for a lookup, one with names and one with Ids, are not emulated, nor that rows end after
 18 to 24 months.
 """
@@ -23,7 +26,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.salesforce_emulator.objects import HISTORY_PREFIX, RECORD_OBJECTS, Field, ObjectType
+from local.salesforce_emulator.objects import (
+    ACCOUNT,
+    HISTORY_PREFIX,
+    RECORD_OBJECTS,
+    Field,
+    ObjectType,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,11 +50,15 @@ def track(database: Database, object_type: ObjectType, field: Field, *, tracked:
     """Start or end the tracking of one field; rows already written stay.
 
     Raises:
-        NotTrackableError: another object than Contact and Lead, or a field nobody can save.
+        NotTrackableError: another object than Contact and Lead, a field nobody can save, or one of
+            an Account that is not its person's.
     """
-    if object_type.name not in _RECORDED:
+    if object_type.name not in _RECORDED or (
+        object_type.name == ACCOUNT.name and field.mirrors is None
+    ):
         raise NotTrackableError(f"the history of {object_type.name} is not emulated")
-    if not field.updateable or field.expression or field.type == "reference":
+    is_computed = field.expression is not None and field.mirrors is None
+    if not field.updateable or is_computed or field.type == "reference":
         raise NotTrackableError(f"the history of {field.name} cannot be tracked")
     with database.write() as connection:
         connection.execute("insert or ignore into sequence values (?, 1)", (HISTORY_PREFIX,))
@@ -69,11 +82,14 @@ def _trigger(object_type: ObjectType, what: str) -> str:
 
 
 def _on_change(object_type: ObjectType, field: Field) -> str:
-    name = field.name
-    body = _insert(object_type, name, f'old."{name}"', f'new."{name}"')
+    table, column, record, condition = object_type.name, field.name, 'new."Id"', ""
+    if field.mirrors is not None:  # kept on the Contact, told of its Account
+        table, column, record = "Contact", field.mirrors, 'new."AccountId"'
+        condition = ' and new."IsPersonAccount"'
+    body = _insert(object_type, field.name, f'old."{column}"', f'new."{column}"', record)
     return (
-        f'create trigger "{_trigger(object_type, name)}" after update of "{name}"'
-        f' on "{object_type.name}" when old."{name}" is not new."{name}" {body}'
+        f'create trigger "{_trigger(object_type, field.name)}" after update of "{column}"'
+        f' on "{table}" when old."{column}" is not new."{column}"{condition} {body}'
     )
 
 
@@ -110,6 +126,7 @@ def _events(object_type: ObjectType) -> dict[str, str]:
     table = object_type.name
     merged = f"{table.lower()}Merged"
     name = "ltrim(coalesce(new.\"FirstName\", '') || ' ' || new.\"LastName\")"
+    name = 'new."Name"' if table == ACCOUNT.name else name
     events = {
         "created": f'after insert on "{table}" {_insert(object_type, "created", "null", "null")}',
         "(deleted)": f'after update of "IsDeleted" on "{table}"'  # noqa: S608

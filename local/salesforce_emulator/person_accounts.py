@@ -4,7 +4,8 @@
 * Both halves always have the same stamps: a change of one touches the other [documented]. They
   are deleted, undeleted and merged together [assumed].
 * An API client changes the person on the Account, see ``records.Saver``.
-* The history of the Contact's fields is in ContactHistory, whichever half was changed [assumed].
+* "Field history tracking excludes the changes made to a person's contact record" [documented]: it
+  is in AccountHistory, whichever half was changed [assumed], see ``history``.
 
 Not emulated: record types, creating a person account out of nothing, converting a Lead into one,
 fields beyond the name, title, address, opt-out and custom checkboxes.
@@ -45,6 +46,11 @@ create trigger "person account" after update on "Account" when new."IsPersonAcco
             (select "PersonContactId" from "Account" where "Id" = new."MasterRecordId")
     where "Id" = new."PersonContactId";
 end""",  # noqa: S608
+    """
+create trigger "person history" after insert on "ContactHistory"
+    when (select "IsPersonAccount" from "Contact" where "Id" = new."ContactId") begin
+    delete from "ContactHistory" where "Id" = new."Id";
+end""",
 )
 
 

@@ -1,11 +1,19 @@
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 
+from include.audit import outbox
+from include.store.database import transaction
 from tests.database.world import add_people
+from tests.sync.pushing import pushed
+from tests.sync.world import World
 
 PROOF = ["--reason", "asked by phone", "--actor", "support", "--reference", "CASE-1"]
+AT_ONCE = ["--wait", "0"]
 
 
 @pytest.fixture
@@ -41,6 +49,27 @@ def test_a_consent_is_evidence_with_everything_that_was_said(say, person, acts):
 def test_an_opt_in_of_the_persons_own_says_so(say, person, acts):
     say("resubscribe", person, *PROOF, "--by-person")
     assert [act.origin for act in acts()] == ["Clicked Link"]
+
+
+@contextmanager
+def one_push(world: World) -> Iterator[None]:
+    """Beside the test, one push as soon as somebody is to be pushed, as the DAG does it."""
+
+    def run() -> None:
+        end = monotonic() + 60
+        while monotonic() < end:
+            with transaction(world.engine) as conn:
+                due = outbox.due_in(conn)
+            if due is not None:
+                pushed(world)
+                return
+            sleep(0.05)
+
+    pushed(world)  # whoever waits already
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(run)
+        yield
+        work.result()
 
 
 def test_the_same_consent_is_recorded_once(say, person, acts):
@@ -119,30 +148,36 @@ def test_a_person_is_named_by_an_id(say, wrong):
 
 
 def test_who_records_a_consent_is_told_why_nobody_judges_it(say, person, world):
-    assert "The next run judges it" in say("resubscribe", person, *PROOF).out
+    assert "A push judges it within seconds" in say("resubscribe", person, *PROOF, *AT_ONCE).out
     world.choose(paused=True)
-    assert "sync is paused; resume it within 7 days" in say("resubscribe", person, *PROOF).out
+    assert (
+        "sync is paused; resume it within 7 days"
+        in say("resubscribe", person, *PROOF, *AT_ONCE).out
+    )
     world.choose(enabled=False)
-    assert "sync is disabled; enable it within 7 days" in say("resubscribe", person, *PROOF).out
+    assert (
+        "sync is disabled; enable it within 7 days"
+        in say("resubscribe", person, *PROOF, *AT_ONCE).out
+    )
 
 
 def test_a_consent_is_followed_from_waiting_to_accepted(say, world):
     person, record = world.pair(True, True)
     world.night()
-    told = say("resubscribe", person, *PROOF).out
+    told = say("resubscribe", person, *PROOF, *AT_ONCE).out
     assert "Until then the person stays opted out." in told
     assert " waiting " in say("resubscriptions", "--person", person).out
     world.night()
     assert world.agreed(person, record) is False
     listed = say("resubscriptions").out
     assert " accepted  RESUBSCRIBED " in listed
-    assert "It was accepted already." in say("resubscribe", person, *PROOF).out
+    assert "It was accepted already." in say("resubscribe", person, *PROOF, *AT_ONCE).out
 
 
 def test_after_a_refusal_the_same_words_are_a_new_consent(say, world, acts):
     person, record = world.pair(True, True)
     world.night()
-    say("resubscribe", person, *PROOF)
+    say("resubscribe", person, *PROOF, *AT_ONCE)
     sleep(1.1)  # Salesforce dates by whole seconds
     world.org.edit(record, Phone="1")
     world.night()
@@ -150,20 +185,20 @@ def test_after_a_refusal_the_same_words_are_a_new_consent(say, world, acts):
     assert " refused  EDITED_SINCE " in listed
     (verdict,) = world.judgements(person)
     assert f"{verdict.retry_after:%Y-%m-%d %H:%M:%S} UTC" in listed
-    assert "Recorded as act" in say("resubscribe", person, *PROOF).out
-    assert "Nothing new" in say("resubscribe", person, *PROOF).out
+    assert "Recorded as act" in say("resubscribe", person, *PROOF, *AT_ONCE).out
+    assert "Nothing new" in say("resubscribe", person, *PROOF, *AT_ONCE).out
     assert sum(act.origin == "Manual" for act in acts()) == 2
 
 
 def test_a_refused_consent_with_a_key_is_not_asked_again(say, world):
     person, record = world.pair(True, True)
     world.night()
-    say("resubscribe", person, *PROOF, "--key", "k")
+    say("resubscribe", person, *PROOF, "--key", "k", *AT_ONCE)
     sleep(1.1)
     world.org.edit(record, Phone="1")
     world.night()
     assert "record a newer consent, without --key" in (
-        say("resubscribe", person, *PROOF, "--key", "k").out
+        say("resubscribe", person, *PROOF, "--key", "k", *AT_ONCE).out
     )
 
 
@@ -171,7 +206,7 @@ def test_only_the_newest_consents_are_listed(engine, say):
     with engine.begin() as conn:
         first, second, third = add_people(conn, 3)
     for person in (first, second, third):
-        say("resubscribe", person, *PROOF)
+        say("resubscribe", person, *PROOF, *AT_ONCE)
     lines = say("resubscriptions", "--most", 2).out.splitlines()
     assert [line.split()[1] for line in lines[1:3]] == [str(third), str(second)]
     assert lines[3] == "The newest 2 of 3 resubscribes: --most shows more."
@@ -179,3 +214,43 @@ def test_only_the_newest_consents_are_listed(engine, say):
     assert say("resubscriptions", "--person", 99).out == (
         "No resubscribe of person 99 is recorded.\n"
     )
+
+
+def test_the_command_waits_for_the_push_and_prints_what_it_judged(say, world):
+    person, record = world.pair(True, True)
+    world.night()
+    with one_push(world):
+        told = say("resubscribe", person, *PROOF).out
+    assert "A push judges it within seconds" in told
+    assert "Judged accepted (RESUBSCRIBED): " in told
+    assert world.agreed(person, record) is False
+
+
+def test_the_command_prints_why_a_consent_was_refused_and_when_to_try_again(say, world):
+    person, record = world.pair(True, True)
+    world.night()
+    with one_push(world):
+        consent = datetime.now(UTC).replace(microsecond=0)
+        sleep(1.1)  # Salesforce dates by whole seconds
+        world.org.edit(record, HasOptedOutOfEmail=False)
+        world.org.edit(record, HasOptedOutOfEmail=True)
+        told = say("resubscribe", person, *PROOF, "--occurred-at", consent.isoformat()).out
+    assert "Judged refused (" in told
+    assert world.agreed(person, record) is True
+
+
+def test_the_command_says_after_a_while_that_nothing_has_judged(say, world):
+    person, _ = world.pair(True, True)
+    world.night()
+    told = say("resubscribe", person, *PROOF, "--wait", "1")
+    assert told.status == 0
+    assert "Nothing has judged it within 1 second: is DAG unsubscribe_push switched on?" in told.out
+
+
+@pytest.mark.parametrize("chosen", [{"enabled": False}, {"paused": True}])
+def test_the_command_does_not_wait_for_what_cannot_come(say, world, chosen):
+    person, _ = world.pair(True, True)
+    world.choose(**chosen)
+    begin = monotonic()
+    assert "Nothing has judged it" not in say("resubscribe", person, *PROOF).out
+    assert monotonic() - begin < 10

@@ -30,6 +30,7 @@ def test_the_role_of_the_sync_judges_holds_covers_and_counts(login: Login) -> No
         assert held.hold(conn, run, clears(1), now=NOW) == 1
         assert held.resolve(conn, run, clears(1), "cleared", now=NOW) == 1
         assert held.open_held(conn, ORG).empty
+        assert judgements.judged_before(conn).empty
         assert links.cover_links(conn, run, link_frame(1, evidence_id=7), now=NOW) == 1
         assert links.retire_links(conn, run, link_frame(2), now=NOW) == 1
         assert links.count_links(conn, ORG) == 1
@@ -40,7 +41,6 @@ def test_the_role_of_the_sync_judges_holds_covers_and_counts(login: Login) -> No
         assert links.count_flips(conn, run, now=NOW) == 0
         assert links.move_bases(conn, run, now=NOW) == 0
         runs.close(conn, run, {}, now=NOW)
-    assert judgements.read_final(writer).empty
     assert writes.own_writes(writer, ORG, [world.record(1)], [FIELD]).empty
     assert len(links.read_links(writer, ORG, person_ids=[1])) == 1
 

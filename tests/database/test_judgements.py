@@ -28,6 +28,11 @@ def judge(engine: Engine, run: Run, frame: pd.DataFrame, now: datetime = NOW) ->
         return judgements.record_judgements(conn, run, frame, now=now)
 
 
+def judged_before(engine: Engine, *acts: int) -> pd.DataFrame:
+    with transaction(engine) as conn:
+        return judgements.judged_before(conn, acts or None)
+
+
 def recorded(engine: Engine) -> list[tuple[int, str]]:
     query = "SELECT act_id, verdict FROM opt_out_sync.resubscribe_judgement ORDER BY id"
     with transaction(engine) as conn:
@@ -53,12 +58,25 @@ def test_only_news_of_an_act_is_recorded(engine: Engine) -> None:
 
 def test_what_was_refused_last_is_final(engine: Engine) -> None:
     run = open_run(engine)
-    assert judgements.read_final(engine).empty
+    assert judged_before(engine).empty
     judge(engine, run, judged(1, 2, 3, **WAITING))
     judge(engine, run, judged(1, 2, **REFUSED))
     judge(engine, run, judged(2, **ACCEPTED))
-    final = judgements.read_final(engine)
-    assert final.to_dict("records") == [{"act_id": 1, "verdict": "refused"}]
+    before = judged_before(engine)
+    assert before.to_dict("records") == [{"act_id": 1, "is_refused": True, "was_held": False}]
+
+
+def test_what_was_held_is_remembered_whatever_was_said_since(engine: Engine) -> None:
+    run = open_run(engine)
+    judge(engine, run, judged(1, 2, 3, **ACCEPTED | {"verdict": "held", "code": "HELD"}))
+    judge(engine, run, judged(2, **WAITING))
+    judge(engine, run, judged(3, **REFUSED))
+    before = judged_before(engine).set_index("act_id")
+    assert before["was_held"].to_dict() == {1: True, 2: True, 3: True}
+    assert before["is_refused"].to_dict() == {1: False, 2: False, 3: True}
+    assert judged_before(engine, 3, 4)["act_id"].tolist() == [3]
+    with transaction(engine) as conn:
+        assert judgements.judged_before(conn, []).empty
 
 
 def test_a_verdict_that_nobody_knows_is_refused(engine: Engine) -> None:

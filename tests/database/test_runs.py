@@ -45,7 +45,7 @@ def test_a_night_is_named_after_the_local_date_of_its_end(engine: Engine) -> Non
 
 
 def test_a_night_without_an_interval_is_named_after_its_start(engine: Engine) -> None:
-    run = runs.open_night(
+    run = runs.open_run(
         engine, airflow_run_id="manual", interval=None, plan_only=True, now=NOW, zone="Asia/Tokyo"
     )
     assert run.night == date(2026, 11, 23)
@@ -287,7 +287,7 @@ OTHER_ORG = "00D000000000002AAA"
 
 
 def bind_other_org(engine: Engine) -> Run:
-    run = runs.open_night(
+    run = runs.open_run(
         engine, airflow_run_id="other", interval=None, plan_only=False, now=MUCH_LATER
     )
     return runs.bind_org(engine, run, OTHER_ORG, now=MUCH_LATER)

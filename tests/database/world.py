@@ -84,7 +84,7 @@ def standing(conn: Connection) -> list[int]:
 def open_run(
     engine: Engine, airflow_run_id: str = "one", now: datetime = NOW, *, plan_only: bool = False
 ) -> Run:
-    run = runs.open_night(
+    run = runs.open_run(
         engine, airflow_run_id=airflow_run_id, interval=INTERVAL, plan_only=plan_only, now=now
     )
     return runs.bind_org(engine, run, ORG, now=now)

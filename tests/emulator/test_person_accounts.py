@@ -133,6 +133,7 @@ def test_the_account_changes_both(
     emulator: RunningEmulator, api: Api, contact: str, account: str
 ) -> None:
     emulator.track_history("Contact", OPT_OUT)
+    emulator.track_history("Account", PERSON_OPT_OUT)
     values = {PERSON_OPT_OUT: True, PERSON_SALES: True, "Phone": "1"}
     assert patch(api, "Account", account, **values).status_code == 204
     person, half = emulator.record(contact), emulator.record(account)
@@ -141,8 +142,28 @@ def test_the_account_changes_both(
     writer = emulator.control("GET", "health")["integration_user_id"]
     assert person["LastModifiedById"] == half["LastModifiedById"] == writer
     assert person["LastModifiedDate"] == half["LastModifiedDate"]
-    (row,) = emulator.records("ContactHistory")
-    assert (row["ContactId"], row["NewValue"], row["CreatedById"]) == (contact, True, writer)
+    assert emulator.records("ContactHistory") == []
+    (row,) = emulator.records("AccountHistory")
+    assert (row["AccountId"], row["Field"]) == (account, PERSON_OPT_OUT)
+    assert (row["OldValue"], row["NewValue"], row["CreatedById"]) == (False, True, writer)
+
+
+def test_the_history_of_a_person_is_tracked_with_the_account_alone(
+    emulator: RunningEmulator, api: Api, contact: str, account: str
+) -> None:
+    business = next(
+        each["Id"]
+        for each in emulator.records("Contact")
+        if not (each["IsPersonAccount"] or each["IsDeleted"])
+    )
+    emulator.track_history("Account", PERSON_OPT_OUT)
+    for record in (contact, business):
+        emulator.edit(record, **{OPT_OUT: False})
+        emulator.edit(record, **{OPT_OUT: True})
+    (row,) = api.query("SELECT AccountId, Field, NewValue FROM AccountHistory").json()["records"]
+    assert (row["AccountId"], row["Field"], row["NewValue"]) == (account, PERSON_OPT_OUT, True)
+    emulator.set_field_access("Contact", OPT_OUT, readable=False, updateable=False)
+    assert api.query("SELECT Id FROM AccountHistory").json()["totalSize"] == 0
 
 
 @pytest.mark.parametrize("way", ["collection", "bulk"])

@@ -34,6 +34,7 @@ SCHEMAS = {
         "origin": pa.string(),
         "is_evidence": pa.bool_(),
         "is_accepted": pa.bool_(),
+        "was_held": pa.bool_(),
     },
     "records": {
         "record_id": pa.string(),

@@ -319,9 +319,15 @@ def close(loading: Loading) -> None:
         _close_link(loading, row)
     for row in plan.retired:
         link_to(world, row).state = "retired"
-    for row in plan.judgements:
-        if row["verdict"] == "refused":
-            world.refused.add(row["act_id"])
+    _close_judgements(loading)
+
+
+def _close_judgements(loading: Loading) -> None:
+    world, rows = loading.world, loading.plan.judgements
+    world.refused |= {row["act_id"] for row in rows if row["verdict"] == "refused"}
+    accepted = {row["act_id"] for row in rows if row["verdict"] == "accepted"}
+    for act in world.acts:
+        act.was_held |= loading.circumstances.is_held and act.id in accepted
 
 
 def _close_visibility(link: Link, row: Row) -> None:

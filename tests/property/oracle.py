@@ -357,8 +357,8 @@ def is_covered(group: Group, evidence: Row, opt_out: OptOut) -> Answer:
 
 
 def is_in_time(seen: Seen, evidence: Row) -> Answer:
-    """Whether it is judged within a week; once accepted, it stands for ever."""
-    if evidence["is_accepted"]:
+    """Whether it is judged within a week; once accepted or held, it stands for ever."""
+    if evidence["is_accepted"] or evidence["was_held"]:
         return True
     oldest = seen.setting.now - seen.setting.waits
     recorded, said = evidence["recorded_at"], evidence["at"]

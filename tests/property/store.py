@@ -171,6 +171,7 @@ def _resubscribe_row(act: Act, is_accepted: bool) -> Row:
         "origin": act.origin,
         "is_evidence": act.is_evidence,
         "is_accepted": is_accepted,
+        "was_held": act.was_held,
     }
 
 

@@ -63,6 +63,7 @@ class Act:
     scope: str = "team"
     is_evidence: bool = False
     caused_by: str | None = None
+    was_held: bool = False  # a brake stopped it when a run had judged it good
     ends: tuple[int, ...] = ()  # of a clear that carries no evidence: the acts that its plan knew
 
     @property
@@ -276,6 +277,7 @@ def make_world(dice: Dice, setting: Setting, number: int = 0) -> World:
     _add_clears(dice, world)
     _add_links(dice, world)
     _add_own_writes(dice, world)
+    _hold_some(dice, world)
     return world
 
 
@@ -463,6 +465,14 @@ def _was_known(setting: Setting, act: Act, claim: Act, clear: Act) -> bool:
         and act.recorded_at < clear.recorded_at
         and (act.at, act.id) < (claim.at, claim.id)
     )
+
+
+def _hold_some(dice: Dice, world: World) -> None:
+    """Let a brake have stopped some evidence before now."""
+    accepted = {act.caused_by for act in world.acts if act.kind == "resubscribe"}
+    for act in world.acts:
+        is_open = act.is_evidence and f"act:{act.id}" not in accepted
+        act.was_held = is_open and act.recorded_at < world.setting.now and dice.chance(20)
 
 
 def _add_links(dice: Dice, world: World) -> None:

@@ -187,15 +187,36 @@ def test_a_lost_reply_is_answered_by_the_contact(
     assert outcome.succeeded
 
 
-def test_the_history_of_a_person_is_left_out_and_that_of_others_is_not(
+def histories(client: SalesforceClient, people: People) -> dict[tuple[str, str], bool]:
+    ids = [people.person, people.other, people.business]
+    found = client.read_history(CONTACT, [FIELD, CUSTOM], ids, person_accounts=True)
+    return found.set_index(["record_id", "field"])["is_opted_out"].to_dict()
+
+
+def test_the_history_of_a_person_is_read_with_the_account(
+    emulator: RunningEmulator, client: SalesforceClient, people: People
+) -> None:
+    emulator.edit(people.other, **{CUSTOM: True})
+    emulator.track_history("Contact", FIELD)
+    emulator.track_history("Account", f"Person{FIELD}")
+    emulator.track_history("Account", "Sales_Opt_Out__pc")
+    for record_id in (people.person, people.business):
+        emulator.edit(record_id, **{FIELD: True, CUSTOM: True})
+    emulator.edit(people.other, **{CUSTOM: False})
+
+    assert histories(client, people) == {
+        (people.person, FIELD): True,
+        (people.person, CUSTOM): True,
+        (people.other, CUSTOM): False,
+        (people.business, FIELD): True,
+    }
+
+
+def test_the_history_of_a_person_is_not_the_one_of_the_contact_that_it_was(
     emulator: RunningEmulator, client: SalesforceClient, people: People
 ) -> None:
     emulator.track_history("Contact", FIELD)
     emulator.edit(people.business, **{FIELD: True})
-    emulator.edit(people.person, **{FIELD: True})
+    emulator.make_person_account(people.business)
 
-    found = client.read_history(
-        CONTACT, [FIELD], [people.person, people.business], person_accounts=True
-    )
-
-    assert found["record_id"].tolist() == [people.business]
+    assert histories(client, people) == {}

@@ -130,17 +130,50 @@ def test_a_damaged_row_is_refused(damage: dict[str, object]) -> None:
         read(ScriptedSalesforce(answer([change(IDS[0], True, 5, **damage)])))
 
 
-def test_the_contact_of_a_person_account_is_not_asked_for_its_own_history() -> None:
-    """Its changes are not tracked there: an old row would pass for the newest change."""
+ACCOUNT = to_18("001000000000001")
+PERSON = {"attributes": {}, "Id": IDS[1][:15], "AccountId": ACCOUNT[:15]}
+
+
+def of_account(value: object, second: int, field: str = "PersonHasOptedOutOfEmail") -> object:
+    return change("", value, second, field) | {"AccountId": ACCOUNT}
+
+
+def test_the_history_of_a_person_account_is_read_with_its_account() -> None:
+    """Its Contact is not tracked: an old row there would pass for the newest change."""
+    theirs = [
+        of_account(True, 5),
+        of_account(False, 3),
+        of_account(False, 7, "Sales_Opt_Out__pc"),
+    ]
     salesforce = ScriptedSalesforce(
-        answer([{"attributes": {}, "Id": IDS[1][:15]}]), answer([change(IDS[0], True, 5)])
+        answer([PERSON]), answer([change(IDS[0], True, 5)]), answer(theirs)
     )
 
-    read(salesforce, person_accounts=True)
+    frame = read(salesforce, person_accounts=True)
 
+    assert found(frame) == {
+        (IDS[0], "HasOptedOutOfEmail", at(5), True),
+        (IDS[1], "HasOptedOutOfEmail", at(5), True),
+        (IDS[1], "Sales_Opt_Out__c", at(7), False),
+    }
     assert soql(salesforce).endswith(" AND IsPersonAccount = true")
     assert IDS[0] in soql(salesforce, 1)
     assert IDS[1] not in soql(salesforce, 1)
+    assert soql(salesforce, 2) == (
+        "SELECT AccountId, Field, NewValue, CreatedDate, CreatedById FROM AccountHistory "
+        f"WHERE AccountId IN ('{ACCOUNT}') "
+        "AND Field IN ('PersonHasOptedOutOfEmail', 'Sales_Opt_Out__pc')"
+    )
+
+
+def test_an_account_history_that_is_hidden_leaves_the_others_dated() -> None:
+    salesforce = ScriptedSalesforce(
+        answer([PERSON]), answer([change(IDS[0], True, 5)]), error(400, "INVALID_TYPE")
+    )
+
+    assert found(read(salesforce, person_accounts=True)) == {
+        (IDS[0], "HasOptedOutOfEmail", at(5), True)
+    }
 
 
 def test_without_fields_or_records_nothing_is_sent() -> None:

@@ -1,6 +1,7 @@
 """Clears that wait for a person: approved, rejected, unanswered; and decided again."""
 
 import json
+from datetime import timedelta
 from time import sleep
 
 import pytest
@@ -23,8 +24,8 @@ class Question:
 
     def __init__(self, world, name="asset_triggered__1"):
         self.world, self.name = world, name
-        self.found = held_clears.waiting(world.engine, clock=utc_now)
-        self.asked_at = utc_now()
+        self.found = held_clears.waiting(world.engine, clock=world.clock)
+        self.asked_at = world.clock()
 
     def decide(self):
         return held_clears.decide(
@@ -33,18 +34,20 @@ class Question:
             self.world.staging,
             self.name,
             asked_at=self.asked_at,
-            clock=utc_now,
+            clock=self.world.clock,
         )
 
     def steps(self, sync_run_id):
         engine, client, staging = self.world.engine, self.world.client, self.world.staging
         return {
             "clear": lambda: held_clears.clear(
-                engine, client(), staging, sync_run_id, clock=utc_now
+                engine, client(), staging, sync_run_id, clock=self.world.clock
             ),
-            "verify": lambda: held_clears.verify(engine, client(), sync_run_id, clock=utc_now),
+            "verify": lambda: held_clears.verify(
+                engine, client(), sync_run_id, clock=self.world.clock
+            ),
             "close": lambda: held_clears.close(
-                engine, staging, sync_run_id, asked_at=self.asked_at, clock=utc_now
+                engine, staging, sync_run_id, asked_at=self.asked_at, clock=self.world.clock
             ),
         }
 
@@ -56,12 +59,12 @@ class Question:
 
     def reject(self):
         return held_clears.reject(
-            self.world.engine, self.name, asked_at=self.asked_at, clock=utc_now
+            self.world.engine, self.name, asked_at=self.asked_at, clock=self.world.clock
         )
 
     def time_out(self):
         return held_clears.time_out(
-            self.world.engine, self.name, asked_at=self.asked_at, clock=utc_now
+            self.world.engine, self.name, asked_at=self.asked_at, clock=self.world.clock
         )
 
 
@@ -459,6 +462,16 @@ def test_a_rejection_is_about_what_was_held_when_it_was_asked(world):
 
 
 # -- unanswered
+
+
+def test_consent_that_is_held_does_not_expire(world):
+    pairs, consents = hold(world)
+    Question(world).time_out()
+    world.clock = lambda: utc_now() + timedelta(days=30)
+    red_night(world)
+    assert {world.judgement(act) for act in consents} == {("held", "HELD")}
+    Question(world).approve()
+    assert all_agreed(world, pairs, False)
 
 
 def test_silence_leaves_everything_held_and_the_next_night_asks_again(world):

@@ -1,52 +1,26 @@
 """The push: what changes in the store reaches Salesforce, by the rules of the night."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
+from include.audit import outbox as boxes
+from include.audit import runs
 from include.domain.values import SalesforceObject
+from include.store.database import transaction
 from include.sync.clock import utc_now
-from include.sync.push import Patience, push
+from tests.sync import pushing
+from tests.sync.pushing import audit, due_now, outbox, requests, settled, writes
 from tests.sync.world import FIELD, SALES_FIELD
 
 CONTACT, LEAD = SalesforceObject
-AT_ONCE = Patience(linger=timedelta(0))
 
 
 @pytest.fixture
 def pushed(world):
     """Run one push to its end, as the task does; returns its counts."""
-
-    def run(name="push", patience=AT_ONCE, **options):
-        return push(world.engine, world.client(), name, clock=utc_now, patience=patience, **options)
-
-    return run
-
-
-def outbox(world, person):
-    """State and code of a person."""
-    rows = world.sql("SELECT * FROM opt_out_sync.push_outbox WHERE person_id = :p", p=person)
-    return rows[0] if rows else None
-
-
-def settled(world, person):
-    row = outbox(world, person)
-    return (row.state, row.code)
-
-
-def audit(world, person):
-    """Codes of the decisions about a person, oldest first."""
-    query = "SELECT code FROM opt_out_sync.merge_audit WHERE person_id = :p ORDER BY id"
-    return [row.code for row in world.sql(query, p=person)]
-
-
-def writes(world, person):
-    """Side, target, outcome and code of the writes for a person, oldest first."""
-    query = (
-        "SELECT side, target, outcome, code FROM opt_out_sync.write_attempt "
-        "WHERE person_id = :p ORDER BY id"
-    )
-    return [tuple(row) for row in world.sql(query, p=person)]
+    return partial(pushing.pushed, world)
 
 
 # -- an unsubscribe
@@ -122,12 +96,6 @@ def test_a_consent_that_cannot_be_judged_waits_and_is_tried_again(world, pushed)
     assert world.judgement(act) == ("accepted", "RESUBSCRIBED")
 
 
-def due_now(world):
-    """Let everybody's next attempt be due, and every pause be over."""
-    world.sql("UPDATE opt_out_sync.push_outbox SET next_attempt_at = '2020-01-01'")
-    world.sql("DELETE FROM opt_out_sync.push_pause")
-
-
 def test_more_clears_than_are_normal_wait_for_a_person(world, pushed):
     pairs = [world.pair(True, True) for _ in range(6)]
     world.night()
@@ -174,12 +142,6 @@ def test_both_fields_are_ticked_in_one_request(world, pushed):
     fields = world.org.record(record)
     assert (fields[FIELD], fields[SALES_FIELD]) == (True, True)
     assert requests(world, "PATCH", "composite/sobjects") == 1
-
-
-def requests(world, method, path):
-    """How many requests of a kind were made."""
-    counts = world.org.request_counts()
-    return sum(n for name, n in counts.items() if name.startswith(method) and path in name)
 
 
 def test_a_disabled_sync_still_opts_out_in_the_standard_field_whatever_the_mode(world, pushed):
@@ -492,7 +454,7 @@ def test_an_unsubscribe_during_a_clear_wins(world, pushed):
         return outcome
 
     client.clear_record = cleared
-    push(world.engine, client, "push", clock=utc_now, patience=AT_ONCE)
+    pushed(client=client)
     assert world.agreed(person, record) is True
     assert settled(world, person)[0] == "closed"
     assert world.base(person) is True
@@ -517,10 +479,6 @@ def test_two_people_of_one_record_are_never_looked_at_by_two_pushes(world, pushe
     sharer = world.person(record)
     world.unsubscribe(person, at=utc_now())
     world.unsubscribe(sharer, at=utc_now())
-    from include.audit import outbox as boxes
-    from include.audit import runs
-    from include.store.database import transaction
-
     other = runs.open_run(
         world.engine, kind="push", airflow_run_id="other", interval=None, plan_only=False,
         now=utc_now(),
@@ -562,7 +520,7 @@ def test_settings_that_are_saved_meanwhile_end_a_push_and_the_next_one_obeys_the
         return read_records(*arguments, **options)
 
     client.read_records = read
-    push(world.engine, client, "push", clock=utc_now, patience=AT_ONCE)
+    pushed(client=client)
     assert not world.in_salesforce(record)
     assert outbox(world, person).state == "waiting"
     world.choose(paused=False)

@@ -77,6 +77,20 @@ def test_history_tells_an_old_opt_out_from_a_late_edit_of_another_field(world):
     assert world.agreed(person, record) is False
 
 
+def test_history_dates_the_opt_out_of_a_person_account_too(world):
+    world.org.enable_person_accounts()
+    person, record = world.pair(True, False)
+    world.org.make_person_account(record)
+    world.org.track_history("Account", f"Person{FIELD}")
+    world.org.edit(record, **{FIELD: True})
+    sleep(1.1)  # Salesforce dates by whole seconds
+    world.consent(person)
+    sleep(1.1)
+    world.org.edit(record, Title="Dr")
+    world.night()
+    assert world.agreed(person, record) is False
+
+
 def test_what_we_wrote_ourselves_is_as_old_as_the_act_it_carried(world):
     person, record = world.pair(True, False)
     world.night()  # sets the box now, a day after the act

@@ -17,7 +17,7 @@ from include.salesforce.client import SalesforceClient
 from include.salesforce.session import Backoff, SalesforceSession
 from include.store import acts
 from include.sync import nightly
-from include.sync.clock import utc_now
+from include.sync.clock import Clock, utc_now
 from include.sync.nightly.steps import stage_of
 from include.sync.preflight import Trigger, preflight
 from include.sync.report import report
@@ -33,6 +33,7 @@ class World:
     org: RunningEmulator
     staging: UPath
     runs: count = field(default_factory=count)
+    clock: Clock = utc_now
 
     def __post_init__(self):
         self._unused = {
@@ -153,7 +154,7 @@ class World:
 
         The night is named by its start, or else is so many days from now.
         """
-        end = None if days is None else utc_now() + timedelta(days=days)
+        end = None if days is None else self.clock() + timedelta(days=days)
         attempts = [None]
         sync_run_id = preflight(
             self.engine,
@@ -163,28 +164,28 @@ class World:
                 None if end is None else (end - timedelta(days=1), end),
                 plan_only,
             ),
-            clock=utc_now,
+            clock=self.clock,
             announce=attempts.append,
         )
         return attempts[-1], sync_run_id
 
     def steps(self, sync_run_id):
         """The steps after preflight, as the DAG orders them."""
-        e, s, n = self.engine, self.staging, sync_run_id
+        e, s, n, now = self.engine, self.staging, sync_run_id, self.clock
         return {
-            "extract.store": lambda: nightly.extract_store(e, s, n, clock=utc_now),
+            "extract.store": lambda: nightly.extract_store(e, s, n, clock=now),
             **{
                 f"extract.{obj.lower()}": lambda obj=obj: nightly.extract_records(
-                    e, self.client(), s, n, obj, clock=utc_now
+                    e, self.client(), s, n, obj, clock=now
                 )
                 for obj in SalesforceObject
             },
-            "merge": lambda: nightly.merge(e, self.client(), s, n, clock=utc_now),
-            "load.store": lambda: nightly.load_store(e, s, n, clock=utc_now),
-            "load.salesforce": lambda: nightly.load_salesforce(e, self.client(), n, clock=utc_now),
-            "load.clears": lambda: nightly.load_clears(e, self.client(), s, n, clock=utc_now),
-            "verify": lambda: nightly.verify(e, self.client(), n, clock=utc_now),
-            "close": lambda: nightly.close(e, s, n, clock=utc_now),
+            "merge": lambda: nightly.merge(e, self.client(), s, n, clock=now),
+            "load.store": lambda: nightly.load_store(e, s, n, clock=now),
+            "load.salesforce": lambda: nightly.load_salesforce(e, self.client(), n, clock=now),
+            "load.clears": lambda: nightly.load_clears(e, self.client(), s, n, clock=now),
+            "verify": lambda: nightly.verify(e, self.client(), n, clock=now),
+            "close": lambda: nightly.close(e, s, n, clock=now),
         }
 
     def lose(self, sync_run_id, record_ids, obj=SalesforceObject.CONTACT):
@@ -207,7 +208,7 @@ class World:
         return sync_run_id
 
     def report(self, attempt):
-        return report(self.engine, attempt, clock=utc_now)
+        return report(self.engine, attempt, clock=self.clock)
 
     # -- the audit
 

@@ -202,13 +202,21 @@ WITH last_night AS (
     LEFT JOIN opt_out_sync.push_outbox AS o
         ON o.person_id = f.person_id AND o.state <> 'closed' AND f.side = 'salesforce'
     UNION ALL
-    -- what a push could not even try: it does not know yet which record is meant, nor in which org
+    -- Whom no push could write yet: it failed before it knew the record, all pushes pause, or nobody
+    -- looked for an hour. It does not know which record is meant, nor in which org.
     SELECT NULL, o.person_id, NULL, NULL, NULL, 'salesforce', NULL,
-           o.failure_class, o.code, o.fix, o.marked_at, NULL,
-           NULL, o.marked_at, o.attempts, o.next_attempt_at
-    FROM opt_out_sync.push_outbox AS o
-    WHERE o.state <> 'closed'
-      AND o.failure_class IS NOT NULL
+           coalesce(o.failure_class, 'retry'),
+           coalesce(o.code, pause.code, 'NOT_PUSHED'),
+           coalesce(o.fix, pause.reason,
+                    'No push has looked at this person: switch DAG unsubscribe_push on, and see '
+                    'that the sync is not paused.'),
+           o.marked_at, NULL, NULL, o.marked_at, o.attempts,
+           greatest(o.next_attempt_at, pause.until)
+    FROM opt_out_sync.v_push_outbox AS o
+    LEFT JOIN opt_out_sync.push_pause AS pause ON true
+    WHERE (o.failure_class IS NOT NULL
+           OR pause.code IS NOT NULL
+           OR o.waiting_for > interval '1 hour')
       AND NOT EXISTS (
           SELECT FROM failed AS f WHERE f.person_id = o.person_id AND f.side = 'salesforce'
       )

@@ -16,6 +16,7 @@ from include.domain.frames import BOOLEAN, Extract
 from include.domain.merge import records_in_question
 from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
+from include.store.database import transaction
 from include.sync.preflight import Access
 from include.sync.staging import Stage
 
@@ -62,7 +63,9 @@ def gather(
         now: when.
         person_ids: whom the staged files are about; None: everybody.
     """
-    unjudged = _without(stage.read(RESUBSCRIBES), judgements.read_final(engine))
+    with transaction(engine) as conn:
+        judged = judgements.judged_before(conn)
+    unjudged = to_judge(stage.read(RESUBSCRIBES), judged)
     known = links.read_links(engine, run.org, None, person_ids=person_ids)
     extract = Extract(
         people=stage.read(PEOPLE),
@@ -160,9 +163,13 @@ def _modified_by(extract: Extract, record_ids: pd.Series, user: str) -> list[str
     return [str(record_id) for record_id in modified_by[modified_by == user].index]
 
 
-def _without(resubscribes: pd.DataFrame, final: pd.DataFrame) -> pd.DataFrame:
-    refused = resubscribes["act_id"].isin(final["act_id"])
-    return resubscribes[~refused.to_numpy(bool)].reset_index(drop=True)
+def to_judge(resubscribes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what was refused before, and tell what was held: a `frames.Resubscribes`."""
+    refused = judged.loc[judged["is_refused"], "act_id"]
+    held = judged.loc[judged["was_held"], "act_id"]
+    left = resubscribes[~resubscribes["act_id"].isin(refused).to_numpy(bool)]
+    was_held = left["act_id"].isin(held).astype(BOOLEAN)
+    return left.assign(was_held=was_held).reset_index(drop=True)
 
 
 def _records(stage: Stage, access: Access) -> pd.DataFrame:

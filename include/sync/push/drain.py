@@ -191,9 +191,11 @@ class _Drain:
         """Free what killed pushes had claimed, and mark consents that nothing has judged."""
         with transaction(self._engine) as conn:
             now = self._clock()
+            if self._work is None:
+                runs.replace_attempt(conn, "push", self._airflow_run_id, now=now)
+            else:
+                outbox.release(conn, self._work.run, now=now)
             freed = outbox.release_dead(conn, now=now)
-            if self._work is not None:
-                freed += outbox.release(conn, self._work.run, now=now)
             chosen = settings.current(conn).settings
             marked = 0
             if chosen.enabled and not chosen.paused:

@@ -442,6 +442,17 @@ def test_the_week_begins_when_the_consent_is_recorded():
     }
 
 
+def test_a_consent_that_a_brake_held_does_not_expire():
+    late = evidence(1, at=ago(days=20), recorded_at=ago(days=20), was_held=True)
+    assert verdicts(decide(person(1), unsubscribe(1, at=ago(days=30)), record(A), late)) == {
+        15: ACCEPTED
+    }
+    newer = unsubscribe(1, at=ago(days=10))
+    assert verdicts(decide(person(1), newer, record(A), late)) == {
+        15: refused("NEWER_OPT_OUT", "act:10")
+    }
+
+
 def test_a_newer_consent_takes_the_place_of_an_older_one():
     consents = evidence(1, 15, at=ago(hours=3)), evidence(1, 16, at=ago(hours=2))
     result = decide(person(1), unsubscribe(1), record(A), *consents)

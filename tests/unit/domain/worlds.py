@@ -46,6 +46,7 @@ SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "origin": pa.string(),
         "is_evidence": pa.bool_(),
         "is_accepted": pa.bool_(),
+        "was_held": pa.bool_(),
     },
     "records": {
         "record_id": pa.string(),
@@ -138,6 +139,7 @@ def evidence(person_id, act_id=None, at=CONSENTED, **more):
             "origin": "Manual",
             "is_evidence": True,
             "is_accepted": False,
+            "was_held": False,
         }
         | more,
     )
