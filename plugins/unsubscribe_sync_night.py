@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import unsubscribe_sync_alerts as alerts
 import unsubscribe_sync_connections as connections
 
 from include.domain.values import SalesforceObject
@@ -30,7 +31,7 @@ def preflight(
     data_interval_end: datetime | None = None,
 ) -> int | None:
     """Take the lease and check what can be read and written; skip the night while switched off."""
-    from include.sync.preflight import Trigger, require_known
+    from include.sync.preflight import Patience, Trigger, require_known
     from include.sync.preflight import preflight as check
 
     require_known(params)
@@ -40,9 +41,15 @@ def preflight(
     return check(
         connections.store(),
         connections.salesforce(),
-        Trigger(run_id, interval, params["plan_only"]),
+        Trigger(
+            run_id,
+            interval,
+            params["plan_only"],
+            kind="replay" if dag_run.run_type == "backfill" else "night",
+        ),
         clock=utc_now,
         announce=partial(ti.xcom_push, ATTEMPT),
+        patience=Patience(longest=1200.0),
     )
 
 
@@ -131,7 +138,10 @@ def report(attempt: int | None) -> str:
     """Say what happened in one sentence, and decide the colour of the run."""
     from include.sync import report as reports
 
-    return reports.report(connections.store(), attempt, clock=utc_now)
+    try:
+        return reports.report(connections.store(), attempt, clock=utc_now)
+    finally:
+        alerts.look()
 
 
 def _interval(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime] | None:

@@ -5,6 +5,7 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import unsubscribe_sync_alerts as alerts
 import unsubscribe_sync_connections as connections
 from airflow.sdk import BaseSensorOperator
 from airflow.triggers.base import StartTriggerArgs
@@ -61,4 +62,7 @@ def push(run_id: str) -> Counts:
         longest=timedelta(seconds=deployment.push_longest_seconds),
     )
     client = connections.salesforce_for_pushes()
-    return pushes.push(engine, client, run_id, clock=utc_now, patience=patience)
+    try:
+        return pushes.push(engine, client, run_id, clock=utc_now, patience=patience)
+    finally:
+        alerts.look()  # the sweep: it runs although the nightly DAG is gone

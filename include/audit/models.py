@@ -72,7 +72,16 @@ class SalesforceJob(Base):
     """One Bulk job, written down before anything is uploaded."""
 
     __tablename__ = "salesforce_job"
-    __table_args__ = (Index("salesforce_job_run", "sync_run_id"), {"schema": SCHEMA})
+    __table_args__ = (
+        Index("salesforce_job_run", "sync_run_id"),
+        Index(
+            "salesforce_job_unsettled",
+            "object",
+            "operation",
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+        {"schema": SCHEMA},
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     sync_run_id: Mapped[int] = mapped_column(ForeignKey(SyncRun.id))
@@ -87,6 +96,9 @@ class SalesforceJob(Base):
     planned_at: Mapped[datetime]
     created_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    field: Mapped[str] = mapped_column(server_default="")
+    rows: Mapped[int | None]
+    settled_at: Mapped[datetime | None]
 
 
 class Link(Base):
@@ -368,3 +380,43 @@ __all__ = [
     "UnlinkedPerson",
     "WriteAttempt",
 ]
+
+
+class Erasure(Base):
+    """Who was erased, by number. Insert-only."""
+
+    __tablename__ = "erasure"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    erased_at: Mapped[datetime]
+    erased_by: Mapped[str]
+    note: Mapped[str]
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    opt_outs: Mapped[int]
+
+
+class LookUp(Base):
+    """Somebody of support looked a person up. Insert-only."""
+
+    __tablename__ = "look_up"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    looked_up_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    looked_up_by: Mapped[str] = mapped_column(server_default=text("session_user"))
+    reason: Mapped[str]
+    person_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class AlertTold(Base):
+    """What somebody was told, and when last."""
+
+    __tablename__ = "alert"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    since: Mapped[datetime]
+    told_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]

@@ -25,6 +25,7 @@ from include.store.errors import database_errors
 LEASE = timedelta(minutes=30)
 PUSH_LEASE = timedelta(minutes=5)  # nobody waits for it, but people whom a killed push had claimed
 PREFLIGHT = "preflight"
+ZONE = "America/Los_Angeles"
 Kind = Literal["night", "push", "held_clears", "replay", "correction"]
 Interval = tuple[datetime, datetime]
 Counts = Mapping[str, object]
@@ -103,7 +104,7 @@ def open_run(
     plan_only: bool,
     now: datetime,
     kind: Kind = "night",
-    zone: str = "America/Los_Angeles",
+    zone: str = ZONE,
 ) -> Run:
     """Take the lease and start a new attempt, in its step `preflight`.
 
@@ -132,6 +133,11 @@ def replace_attempt(conn: Connection, kind: Kind, airflow_run_id: str, *, now: d
     _supersede(conn, kind, airflow_run_id, now)
 
 
+def night_of(end: datetime, zone: str = ZONE) -> date:
+    """Return the local date that names the night whose interval ends at a moment."""
+    return end.astimezone(ZoneInfo(zone)).date()
+
+
 def lease_of(kind: str) -> timedelta:
     """Return how long a run of some kind may be silent before it counts as dead."""
     return PUSH_LEASE if kind == "push" else LEASE
@@ -144,7 +150,7 @@ def skip_night(
     interval: Interval | None,
     reason: str,
     now: datetime,
-    zone: str = "America/Los_Angeles",
+    zone: str = ZONE,
 ) -> int:
     """Write down that a night did nothing, and why (disabled, paused); returns the run's id.
 
@@ -348,7 +354,7 @@ def _insert(
         "kind": kind,
         "state": state,
         "reason": reason,
-        "night": (end or now).astimezone(ZoneInfo(zone)).date(),
+        "night": night_of(end or now, zone),
         "interval_start": start,
         "interval_end": end,
         "airflow_run_id": airflow_run_id,

@@ -2,6 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Final
+
+import pandas as pd
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for a formula when a cell begins with it."""
 
 
 def print_table(rows: Iterable[tuple[str, ...]]) -> None:
@@ -21,3 +27,15 @@ def utc(moment: datetime | None) -> str:
 def counted(count: int, one: str, many: str | None = None) -> str:
     """Return a number with its noun."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def for_people(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose texts no spreadsheet runs: such a text gets an apostrophe in front.
+
+    For files that people open; never for what is uploaded to Salesforce.
+    """
+    return pd.DataFrame({name: column.map(_harmless) for name, column in rows.items()})
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

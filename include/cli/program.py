@@ -7,7 +7,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError
 
-from include.cli import clears, corrections, explain, migrate, orgs, resubscribe, settings, simulate
+from include.cli import (
+    clears,
+    corrections,
+    explain,
+    migrate,
+    orgs,
+    people,
+    resubscribe,
+    settings,
+    simulate,
+)
 from include.cli.arguments import (
     Command,
     OneSentenceParser,
@@ -20,7 +30,17 @@ from include.domain.errors import OptOutSyncError
 from include.store.database import connect
 
 URL_HINT = "give --database-url or set OPT_OUT_SYNC_DATABASE_URL"
-FAMILIES = (migrate, settings, resubscribe, explain, simulate, corrections, orgs, clears)
+FAMILIES = (
+    migrate,
+    settings,
+    resubscribe,
+    explain,
+    simulate,
+    corrections,
+    orgs,
+    clears,
+    people,
+)
 
 
 class Environment(BaseSettings):

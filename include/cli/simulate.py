@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from upath import UPath
 
 from include.cli.arguments import Commands, RefusedError, WrongInputError, identifier, text
-from include.cli.printing import counted, print_table
+from include.cli.printing import counted, for_people, print_table
 from include.cli.settings import add_rules, changed, readable
 from include.deployment import Deployment
 from include.sync.simulate import Simulation, open_night, simulate
@@ -98,6 +98,6 @@ def _print_people(people: list[int]) -> None:
 
 def _write(path: str, differences: pd.DataFrame) -> None:
     try:
-        differences.to_csv(path, index=False)
+        for_people(differences).to_csv(path, index=False)
     except OSError as error:
         raise RefusedError(f"--csv: the file cannot be written ({error.strerror})") from None

@@ -15,13 +15,14 @@ import pandas as pd
 import pyarrow as pa
 
 from include.salesforce.bulk_jobs import (
-    ABORTED,
     Job,
     Polling,
     abort,
     await_end,
     create_job,
     download,
+    find_job,
+    open_jobs,
     set_state,
 )
 from include.salesforce.csv_results import read_csv
@@ -31,6 +32,7 @@ from include.salesforce.jobs import JobJournal
 from include.salesforce.outcomes import reconcile
 from include.salesforce.records import as_18, checked_field
 from include.salesforce.session import SalesforceSession
+from include.salesforce.users import read_user_id
 
 log = logging.getLogger(__name__)
 
@@ -49,27 +51,57 @@ class BulkIngest:
     polling: Polling
     rows_per_job: int = MAX_ROWS_PER_JOB
 
+    def resume(self, record_ids: pd.Series, jobs: JobJournal) -> Iterator[pd.DataFrame]:
+        """Yield the outcomes of jobs that an earlier start of this step left behind.
+
+        A job whose data was declared complete has its effect, whoever waits for it: it is waited
+        for and read, and nothing is sent again. One that was not has none, and is aborted.
+
+        Args:
+            record_ids: what is still to be written; outcomes of other records are known already.
+            jobs: remembers the jobs.
+        """
+        self._abort_unknown(jobs)
+        for left in jobs.left(self.object_name, _OPERATION, self.field):
+            job = find_job(self.session, "ingest", left.job_id) if left.job_id else None
+            if job is not None and not job.has_ended and job.state != "Open":
+                log.info("Going on with ingest job %s", job.job_id)
+                job = self._ended(left.key, job, jobs)
+            elif job is not None and job.state == "Open":
+                job = self._aborted(left.key, job, jobs)
+            if job is not None and job.processed:
+                found = read_outcomes(self.session, job, None, left.rows)
+                yield found[found["record_id"].isin(record_ids)].reset_index(drop=True)
+            jobs.settled(left.key)
+
     def write(self, record_ids: pd.Series, jobs: JobJournal) -> Iterator[pd.DataFrame]:
         """Yield the outcomes of one job after the other; the next starts when it is consumed."""
         for start in range(0, len(record_ids), self.rows_per_job):
             sent = record_ids.iloc[start : start + self.rows_per_job]
-            yield self._write_job(sent.reset_index(drop=True), jobs)
+            key, found = self._write_job(sent.reset_index(drop=True), jobs)
+            yield found
+            jobs.settled(key)
 
-    def _write_job(self, sent: pd.Series, jobs: JobJournal) -> pd.DataFrame:
+    def _write_job(self, sent: pd.Series, jobs: JobJournal) -> tuple[int, pd.DataFrame]:
         body = to_csv(sent, self.field)
-        key, job = self.session.repeat(lambda: self._uploaded(body, jobs))
+        key, job = self.session.repeat(lambda: self._uploaded(body, len(sent), jobs))
         set_state(self.session, job, "UploadComplete", only_from={"Open"})
-        job = await_end(self.session, job, self.polling)
+        job = self._ended(key, job, jobs)
+        return key, read_outcomes(self.session, job, sent, len(sent))
+
+    def _ended(self, key: int, job: Job, jobs: JobJournal) -> Job:
+        job = await_end(self.session, job, self.polling, waiting=jobs.waiting)
         if not job.has_ended:
             job = abort(self.session, job, self.polling)
         if not job.has_ended:
             raise IncompleteJobError(f"job {job.job_id} neither ends nor lets itself be aborted")
         jobs.finished(key, job.state, job.processed, job.failed)
-        return read_outcomes(self.session, job, sent)
+        return job
 
-    def _uploaded(self, body: bytes, jobs: JobJournal) -> tuple[int, Job]:
+    def _uploaded(self, body: bytes, rows: int, jobs: JobJournal) -> tuple[int, Job]:
         """Create a job and upload to it; a lost upload costs the job, which had no effect yet."""
-        key = jobs.planned(self.object_name, _OPERATION)
+        self._abort_unknown(jobs)  # of the attempt before, if its reply was lost
+        key = jobs.planned(self.object_name, _OPERATION, self.field, rows)
         document = {"object": self.object_name, "operation": _OPERATION, **_CSV}
         job = create_job(self.session, "ingest", document)
         jobs.created(key, job.job_id)
@@ -78,10 +110,43 @@ class BulkIngest:
         try:
             self.session.request("PUT", path, repeatable=False, data=body, headers=headers)
         except SalesforceUnavailableError:
-            abort(self.session, job, self.polling)
-            jobs.finished(key, ABORTED, 0, 0)
+            self._aborted(key, job, jobs)
+            jobs.settled(key)
             raise
         return key, job
+
+    def _aborted(self, key: int, job: Job, jobs: JobJournal) -> Job:
+        """Abort a job whose data was not declared complete."""
+        ended = abort(self.session, job, self.polling)
+        jobs.finished(key, ended.state, ended.processed, ended.failed)
+        return ended
+
+    def _abort_unknown(self, jobs: JobJournal) -> None:
+        """Abort what nobody will ever complete: jobs of dead runs, and jobs without a name.
+
+        A job has no name if the process was killed, or the reply lost, while it was created. It
+        is looked for only then: an open job of our user that the journal does not know.
+        """
+        ours = jobs.left(self.object_name, _OPERATION, self.field)
+        left = [
+            *jobs.abandoned(self.object_name, _OPERATION),
+            *(each for each in ours if each.job_id is None),
+        ]
+        if any(each.job_id is None for each in left):
+            self._abort_nameless(jobs)
+        for each in left:
+            job = find_job(self.session, "ingest", each.job_id) if each.job_id else None
+            if job is not None and not job.has_ended:
+                self._aborted(each.key, job, jobs)
+            jobs.settled(each.key)
+
+    def _abort_nameless(self, jobs: JobJournal) -> None:
+        us = read_user_id(self.session)
+        found = list(open_jobs(self.session, self.object_name, _OPERATION, us))
+        known = jobs.known([job.job_id for job in found])
+        for job in found:
+            if job.job_id not in known:
+                abort(self.session, job, self.polling)
 
 
 def to_csv(record_ids: pd.Series, field: str) -> bytes:
@@ -93,29 +158,44 @@ def to_csv(record_ids: pd.Series, field: str) -> bytes:
     return "\n".join(lines).encode("ascii")
 
 
-def read_outcomes(session: SalesforceSession, job: Job, sent: pd.Series) -> pd.DataFrame:
+def read_outcomes(
+    session: SalesforceSession, job: Job, sent: pd.Series | None, rows: int | None
+) -> pd.DataFrame:
     """Read the three results of a job that has ended, until they add up.
 
     Reading changes nothing, so it may be done again for a job of an earlier run.
+
+    Args:
+        session: the session.
+        job: that has ended.
+        sent: the records sent; None if only their number is known: then those of the results.
+        rows: how many were sent.
 
     Raises:
         IncompleteJobError: they do not add up to the rows sent.
     """
     with tempfile.TemporaryDirectory() as folder:
-        found = session.repeat(lambda: _reconciled(session, job, sent, Path(folder) / "result.csv"))
+        buffer = Path(folder) / "result.csv"
+        found = session.repeat(lambda: _reconciled(session, job, sent, rows, buffer))
     log.info("Job %s ended %s: %d rows, %d failed", job.job_id, job.state, len(found), job.failed)
     return found
 
 
 def _reconciled(
-    session: SalesforceSession, job: Job, sent: pd.Series, buffer: Path
+    session: SalesforceSession, job: Job, sent: pd.Series | None, rows: int | None, buffer: Path
 ) -> pd.DataFrame:
     failed = _result(session, job, "failedResults", ["Id", "sf__Error"], buffer)
+    successful = _result(session, job, "successfulResults", ["Id"], buffer)["Id"]
+    unprocessed = _result(session, job, "unprocessedrecords", ["Id"], buffer)["Id"]
+    if sent is None:
+        sent = pd.concat([successful, failed["Id"], unprocessed], ignore_index=True)
+        if len(sent) != rows:
+            raise IncompleteJobError(f"job {job.job_id} tells of {len(sent)} rows of {rows}")
     return reconcile(
         sent,
-        successful=_result(session, job, "successfulResults", ["Id"], buffer)["Id"],
+        successful=successful,
         failed=dict(zip(failed["Id"], failed["sf__Error"].map(code_of_row), strict=True)),
-        unprocessed=_result(session, job, "unprocessedrecords", ["Id"], buffer)["Id"],
+        unprocessed=unprocessed,
         job_id=job.job_id,
         unprocessed_code=INVALID_FIELD if job.error_code == INVALID_FIELD else UNPROCESSED,
     )

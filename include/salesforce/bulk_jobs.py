@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from include.domain.errors import OptOutSyncError
+from include.domain.ids import to_18
 from include.salesforce.errors import (
     JobFailedError,
     JobInterruptedError,
@@ -64,11 +65,39 @@ class Job:
 def create_job(session: SalesforceSession, kind: str, document: Mapping[str, str]) -> Job:
     """Create a job; `kind` is "query" or "ingest".
 
-    Repeated when the answer is lost: a query job only reads, and an ingest job has no effect
-    before its upload is declared complete.
+    A query is repeated when the answer is lost, because it only reads. An ingest job that nobody
+    knows by its Id has to be aborted first.
     """
-    answer = session.json("POST", f"jobs/{kind}", repeatable=True, json=document)
+    answer = session.json("POST", f"jobs/{kind}", repeatable=kind == "query", json=document)
     return _parsed(kind, answer)
+
+
+def find_job(session: SalesforceSession, kind: str, job_id: str) -> Job | None:
+    """Return a job by its Id, None if Salesforce has forgotten it (after seven days)."""
+    try:
+        return _parsed(kind, session.json("GET", f"jobs/{kind}/{job_id}", repeatable=True))
+    except SalesforceRequestError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def open_jobs(
+    session: SalesforceSession, obj: str, operation: str, created_by: str
+) -> Iterator[Job]:
+    """Yield the ingest jobs that a user created and that wait for their data."""
+    path: str | None = "jobs/ingest"
+    while path is not None:
+        answer = session.json("GET", path, repeatable=True)
+        for found in answer["records"]:
+            is_meant = (found["state"], found["object"], found["operation"]) == (
+                "Open",
+                obj,
+                operation,
+            )
+            if is_meant and to_18(found["createdById"]) == created_by:
+                yield _parsed("ingest", found)
+        path = answer.get("nextRecordsUrl")
 
 
 def read_job(session: SalesforceSession, job: Job) -> Job:
@@ -77,7 +106,12 @@ def read_job(session: SalesforceSession, job: Job) -> Job:
 
 
 def await_end(
-    session: SalesforceSession, job: Job, polling: Polling, *, seconds: float | None = None
+    session: SalesforceSession,
+    job: Job,
+    polling: Polling,
+    *,
+    seconds: float | None = None,
+    waiting: Callable[[], object] = lambda: None,
 ) -> Job:
     """Poll until the job has ended or the deadline is over; look at the state to know which.
 
@@ -88,6 +122,7 @@ def await_end(
         job: the job.
         polling: intervals and deadline.
         seconds: another deadline than that of `polling`.
+        waiting: called after each look; what it raises ends the wait.
     """
     ends_at = polling.clock() + (polling.deadline if seconds is None else seconds)
     pause = polling.first
@@ -96,6 +131,7 @@ def await_end(
         polling.sleep(min(pause, max(0.0, ends_at - polling.clock())))
         pause = min(pause * polling.factor, polling.longest)
         current = read_job(session, job)
+        waiting()
     return current
 
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from include.salesforce.bulk_jobs import (
+    ACTIVE,
     COMPLETE,
     Job,
     Polling,
@@ -28,9 +29,14 @@ from include.salesforce.bulk_jobs import (
     create_job,
     download,
     error_of_job,
+    find_job,
 )
 from include.salesforce.csv_results import read_csv
-from include.salesforce.errors import IncompleteJobError
+from include.salesforce.errors import (
+    IncompleteJobError,
+    JobFailedError,
+    JobInterruptedError,
+)
 from include.salesforce.jobs import JobJournal
 from include.salesforce.records import (
     Selection,
@@ -68,23 +74,44 @@ class BulkQuery:
 
     def extract(self, destination: "UPath", jobs: JobJournal) -> int:
         """Write every record to `destination` and return how many; see `client`."""
-        job = self._completed(jobs)
-        schema = records_schema(self.selection.fields)
-        with tempfile.TemporaryDirectory() as folder, _parquet_file(destination, schema) as file:
-            rows = self._append_pages(job, Path(folder) / "page.csv", file)
+        key, job = self._attached(jobs) or self._created(jobs)
+        try:
+            rows = self._kept(self._completed(key, job, jobs), destination, jobs)
+        except (IncompleteJobError, JobFailedError, JobInterruptedError):
+            jobs.settled(key)  # it will not get better: whoever tries again asks again
+            raise
+        jobs.settled(key)
         log.info("Extracted %d records object=%s job=%s", rows, self._object, job.job_id)
         return rows
+
+    def _kept(self, job: Job, destination: "UPath", jobs: JobJournal) -> int:
+        schema = records_schema(self.selection.fields)
+        with tempfile.TemporaryDirectory() as folder, _parquet_file(destination, schema) as file:
+            return self._append_pages(job, Path(folder) / "page.csv", file, jobs)
 
     @property
     def _object(self) -> str:
         return self.selection.obj.value
 
-    def _completed(self, jobs: JobJournal) -> Job:
+    def _attached(self, jobs: JobJournal) -> tuple[int, Job] | None:
+        """Find the job that an earlier start of this step left: Salesforce keeps its result."""
+        for left in jobs.left(self._object, _OPERATION):
+            job = find_job(self.session, "query", left.job_id) if left.job_id else None
+            if job is not None and job.state in {*ACTIVE, COMPLETE}:
+                log.info("Going on with query job %s", job.job_id)
+                return left.key, job
+            jobs.settled(left.key)
+        return None
+
+    def _created(self, jobs: JobJournal) -> tuple[int, Job]:
         document = {"operation": _OPERATION, "query": select_all(self.selection)}
         key = jobs.planned(self._object, _OPERATION)
         job = create_job(self.session, "query", document)
         jobs.created(key, job.job_id)
-        ended = await_end(self.session, job, self.polling)
+        return key, job
+
+    def _completed(self, key: int, job: Job, jobs: JobJournal) -> Job:
+        ended = await_end(self.session, job, self.polling, waiting=jobs.waiting)
         is_late = not ended.has_ended
         if is_late:
             ended = abort(self.session, ended, self.polling)
@@ -95,11 +122,14 @@ class BulkQuery:
             raise IncompleteJobError(f"query job {job.job_id} did not end in time")
         raise error_of_job(ended)
 
-    def _append_pages(self, job: Job, buffer: Path, file: parquet.ParquetWriter) -> int:
+    def _append_pages(
+        self, job: Job, buffer: Path, file: parquet.ParquetWriter, jobs: JobJournal
+    ) -> int:
         ids: list[pa.ChunkedArray] = []
         for page in self._pages(job, buffer):
             file.write_table(page)
             ids.append(page["record_id"])
+            jobs.waiting()
         rows = sum(len(each) for each in ids)
         if rows != job.processed:
             raise IncompleteJobError(f"{rows} records came, {job.processed} were announced")

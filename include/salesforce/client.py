@@ -18,6 +18,7 @@ from include.salesforce.describe import FieldAccess, has_person_accounts, read_f
 from include.salesforce.jobs import JobJournal
 from include.salesforce.limits import ApiBudget, read_budget
 from include.salesforce.opt_outs import OptOuts
+from include.salesforce.outcomes import outcomes
 from include.salesforce.person_accounts import (
     ACCOUNT,
     account_field,
@@ -362,9 +363,17 @@ class SalesforceClient:
     def _write(
         self, object_name: str, field: str, ids: pd.Series, jobs: JobJournal, bulk_threshold: int
     ) -> Iterator[pd.DataFrame]:
+        ingest = BulkIngest(self._session, object_name, field, self._polling, self._rows_per_job)
+        one_by_one = Collections(self._session, object_name)
+        if jobs.is_resumed:
+            for found in ingest.resume(ids, jobs):
+                ids = ids[~ids.isin(found["record_id"])]
+                yield found
+            there = one_by_one.already_set(ids, field)
+            yield outcomes(there, {})
+            ids = ids[~ids.isin(there)]
+        ids = ids.reset_index(drop=True)
         if len(ids) > bulk_threshold:
-            ingest = BulkIngest(
-                self._session, object_name, field, self._polling, self._rows_per_job
-            )
-            return ingest.write(ids, jobs)
-        return Collections(self._session, object_name).write(ids, field)
+            yield from ingest.write(ids, jobs)
+        else:
+            yield from one_by_one.write(ids, field)

@@ -9,7 +9,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from include.salesforce.errors import FieldNotVisibleError, IncompleteJobError
+from include.salesforce.errors import (
+    FieldNotVisibleError,
+    IncompleteJobError,
+    SalesforceUnavailableError,
+)
 from include.salesforce.failures import INVALID_FIELD, UNKNOWN, code_of
 from include.salesforce.outcomes import outcomes
 from include.salesforce.records import checked_field, normalised
@@ -47,6 +51,12 @@ class Collections:
             {"record_id": record_ids} | {name: _flags(record_ids, found, name) for name in names}
         )
 
+    def already_set(self, record_ids: pd.Series, field: str) -> pd.Series:
+        """Return which of some records are opted out now: sending that again would be an effect."""
+        flags = self.read(record_ids, [field])
+        is_set = flags[field].fillna(False).astype(bool)
+        return flags.loc[is_set, "record_id"].reset_index(drop=True)
+
     def rows(self, record_ids: pd.Series, fields: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the records that came, by Id, as Salesforce answers them; deleted ones do not."""
         found: dict[str, dict[str, Any]] = {}
@@ -63,14 +73,28 @@ class Collections:
     def _send(self, sent: pd.Series, field: str) -> dict[str, str]:
         """Send one request and return the codes of its rejected rows.
 
-        It is repeated when the reply is lost: setting an opt-out twice is setting it once.
+        When the reply is lost, only what is not set yet is sent again: flows and triggers of the
+        org run with every write, also of an equal value.
         """
+        try:
+            return self._send_once(sent, field)
+        except SalesforceUnavailableError as error:
+            if not error.was_sent:
+                raise  # it was repeated already
+            return self.session.repeat(lambda: self._send_rest(sent, field))
+
+    def _send_rest(self, sent: pd.Series, field: str) -> dict[str, str]:
+        there = self.already_set(sent, field)
+        left = sent[~sent.isin(there)].reset_index(drop=True)
+        return self._send_once(left, field) if len(left) else {}
+
+    def _send_once(self, sent: pd.Series, field: str) -> dict[str, str]:
         attributes = {"type": self.object_name}
         records = [{"attributes": attributes, "id": each, field: True} for each in sent]
         answer = self.session.json(
             "PATCH",
             "composite/sobjects",
-            repeatable=True,
+            repeatable=False,
             headers=WRITE_HEADERS,
             json={"allOrNone": False, "records": records},
         )

@@ -2,7 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Text, func, literal_column
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Text,
+    func,
+    literal_column,
+    true,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -28,6 +38,7 @@ class Person(Base):
             literal_column("engagement.record_key(salesforce_id)"),
             postgresql_where=literal_column("salesforce_id IS NOT NULL"),
         ),
+        Index("person_address", literal_column("lower(btrim(email))")),
         {"schema": "engagement"},
     )
 
@@ -75,3 +86,27 @@ class Unsubscribe(Base):
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
     idempotency_key: Mapped[str] = mapped_column(unique=True)
     ends: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+
+
+class ErasureKey(Base):
+    """The two keys of `address_hash`. One row, which only the owner reads."""
+
+    __tablename__ = "erasure_key"
+    __table_args__ = ({"schema": "engagement"},)
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=true())
+    inner_key: Mapped[bytes]
+    outer_key: Mapped[bytes]
+
+
+class ErasedOptOut(Base):
+    """An opt-out of somebody who was erased, under a keyed hash of the address."""
+
+    __tablename__ = "erased_opt_out"
+    __table_args__ = ({"schema": "engagement"},)
+
+    address_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    origin: Mapped[str] = mapped_column(primary_key=True)
+    opted_out_at: Mapped[datetime]
+    erased_at: Mapped[datetime]

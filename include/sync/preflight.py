@@ -5,15 +5,16 @@ makes every step useless; a field hidden on one object costs that object, not th
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from include.audit import attempts, links, runs, settings
-from include.audit.runs import Kind, Run
+from include.audit import attempts, links, past_nights, runs, settings
+from include.audit.runs import Kind, NightAlreadyOpenError, Run
 from include.domain.errors import OptOutSyncError, PermanentSyncError, TransientSyncError
 from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
@@ -43,13 +44,36 @@ class Trigger:
         airflow_run_id: names the run in Airflow; a repeated run is the next attempt.
         interval: the data interval that names the night; None for a run started by hand.
         plan_only: decide and explain, write nothing.
-        kind: of the run: `night`, or `held_clears`.
+        kind: of the run: `night`, `replay` (a past night again) or `held_clears`.
     """
 
     airflow_run_id: str
     interval: tuple[datetime, datetime] | None
     plan_only: bool
     kind: Kind = "night"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long preflight waits for the lease before it gives up this try.
+
+    A replay looks less often than a night, so that the night which is due goes first.
+
+    Attributes:
+        longest: seconds.
+        night: seconds between two looks of a night.
+        replay: seconds between two looks of a replay.
+        sleep: waits.
+    """
+
+    longest: float = 0.0
+    night: float = 2.0
+    replay: float = 15.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def pause(self, kind: Kind) -> float:
+        """Return how long a run of some kind waits before it looks again."""
+        return self.replay if kind == "replay" else self.night
 
 
 def preflight(
@@ -59,6 +83,7 @@ def preflight(
     *,
     clock: Clock,
     announce: Callable[[int], object],
+    patience: Patience = Patience(),
 ) -> int | None:
     """Open a night and return its run id, or None while the sync is switched off.
 
@@ -71,6 +96,7 @@ def preflight(
         clock: tells the time.
         announce: is told the attempt's id as soon as there is one, also of an attempt that then
             fails or does nothing: `report` reports on that one, never on an earlier one.
+        patience: how long to wait for another run to end.
 
     Raises:
         NightAlreadyOpenError: another Airflow run is in the middle of a night.
@@ -90,20 +116,42 @@ def preflight(
         announce(skipped)
         log.warning("Nothing is synced: %s", reason)
         return None
-    run = runs.open_run(
-        engine,
-        kind=trigger.kind,
-        airflow_run_id=trigger.airflow_run_id,
-        interval=trigger.interval,
-        plan_only=trigger.plan_only,
-        now=clock(),
-    )
+    run = _opened(engine, _as_replay(engine, trigger), clock, patience)
     announce(run.id)
     try:
         return _check(engine, client, run, clock)
     except OptOutSyncError as error:
         runs.fail(engine, run.id, str(error), now=clock())
         raise
+
+
+def _as_replay(engine: Engine, trigger: Trigger) -> Trigger:
+    """Make a replay of a night that has closed already."""
+    if trigger.kind != "night" or trigger.interval is None:
+        return trigger
+    with transaction(engine) as conn:
+        is_past = past_nights.has_closed(conn, runs.night_of(trigger.interval[1]))
+    return replace(trigger, kind="replay") if is_past else trigger
+
+
+def _opened(engine: Engine, trigger: Trigger, clock: Clock, patience: Patience) -> Run:
+    """Take the lease; wait for the run that holds it."""
+    until = clock() + timedelta(seconds=patience.longest)
+    while True:
+        try:
+            return runs.open_run(
+                engine,
+                kind=trigger.kind,
+                airflow_run_id=trigger.airflow_run_id,
+                interval=trigger.interval,
+                plan_only=trigger.plan_only,
+                now=clock(),
+            )
+        except NightAlreadyOpenError as error:
+            if clock() >= until:
+                raise
+            log.info("Waiting: %s", error)
+        patience.sleep(patience.pause(trigger.kind))
 
 
 def require_known(parameters: Collection[str]) -> None:

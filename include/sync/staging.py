@@ -8,6 +8,7 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -41,7 +42,9 @@ class Stage:
 
     def prepare(self, name: str) -> UPath:
         """Return where to write the file `name`; an older manifest of it is taken away first."""
-        self.prefix.mkdir(parents=True, exist_ok=True)
+        if not self.prefix.exists():
+            self.prefix.mkdir(parents=True, exist_ok=True)
+            _keep_private(self.prefix)
         self._manifest(name).unlink(missing_ok=True)
         return self.prefix / f"{name}.parquet"
 
@@ -90,6 +93,12 @@ class Stage:
 
     def _manifest(self, name: str) -> UPath:
         return self.prefix / f"{name}.manifest.json"
+
+
+def _keep_private(folder: UPath) -> None:
+    """Let nobody but the owner into a folder on a disk; an object store has rules of its own."""
+    if isinstance(folder, Path) or folder.protocol in ("", "file", "local"):
+        Path(folder.path).chmod(0o700)
 
 
 def expire(root: UPath, tonight: date) -> int:

@@ -27,6 +27,7 @@ MEANINGS: Mapping[str, str] = {
     "FOLLOWS_GROUP": "another record or field of theirs says no",
     "SHARED_RECORD": "another person on the same record said no",
     "TUG_OF_WAR": "Salesforce undoes it nightly: left alone",
+    "PUSHED_WHILE_DISABLED": "the night is off: only the standard box",
     "UNREADABLE_FIELD": "the field is hidden: nothing is assumed",
     "CARRIED_OVER_CONVERSION": "converted: link and opt-out go along",
     "CARRIED_OVER_MERGE": "merged: link and opt-out go along",

@@ -14,6 +14,7 @@ from requests.adapters import BaseAdapter
 from simple_salesforce.api import Salesforce
 from urllib3 import HTTPResponse
 
+from include.salesforce.jobs import LeftJob
 from include.salesforce.session import Backoff, SalesforceSession
 from include.salesforce.transport import Timeouts
 
@@ -97,20 +98,40 @@ class ScriptedSalesforce:
 class ListJournal:
     """A job journal in a list, in the order in which it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_resumed: bool = False) -> None:
         self.entries: list[tuple[object, ...]] = []
+        self.is_resumed = is_resumed
+        self._open: dict[int, LeftJob] = {}
         self._keys = 0
 
-    def planned(self, obj: str, operation: str) -> int:
+    def planned(self, obj: str, operation: str, field: str = "", rows: int | None = None) -> int:
         self._keys += 1
+        self._open[self._keys] = LeftJob(self._keys, None, rows)
         self.entries.append(("planned", self._keys, obj, operation))
         return self._keys
 
     def created(self, key: int, job_id: str) -> None:
+        self._open[key] = LeftJob(key, job_id, self._open[key].rows)
         self.entries.append(("created", key, job_id))
+
+    def waiting(self) -> None:
+        """Nothing to renew."""
 
     def finished(self, key: int, state: str, processed: int, failed: int) -> None:
         self.entries.append(("finished", key, state, processed, failed))
+
+    def settled(self, key: int) -> None:
+        self._open.pop(key)
+
+    def left(self, obj: str, operation: str, field: str = "") -> list[LeftJob]:
+        return list(self._open.values())
+
+    def abandoned(self, obj: str, operation: str) -> list[LeftJob]:
+        return []
+
+    def known(self, job_ids: list[str]) -> set[str]:
+        told = {entry[2] for entry in self.entries if entry[0] == "created"}
+        return {each for each in job_ids if each in told}
 
     @property
     def steps(self) -> list[object]:

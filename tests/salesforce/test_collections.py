@@ -68,17 +68,30 @@ def test_nothing_further_is_sent_while_a_frame_is_being_recorded() -> None:
     assert len(salesforce.wire.sent) == 1
 
 
-def test_a_lost_reply_to_an_opt_out_is_sent_again() -> None:
-    salesforce = ScriptedSalesforce(LOST, Answer(503), saved(IDS[:2]))
+def test_after_a_lost_reply_only_what_is_not_set_yet_is_sent_again() -> None:
+    """A flow of the org runs with every write, also of an equal value."""
+    there = flags({IDS[0]: True, IDS[1]: False, IDS[2]: None})
+    salesforce = ScriptedSalesforce(LOST, Answer(503), there, saved(IDS[1:3]))
+
+    (frame,) = write(salesforce, IDS[:3])
+
+    assert frame["succeeded"].all()
+    again = json.loads(salesforce.wire.sent[-1].body or b"")["records"]
+    assert [each["id"] for each in again] == IDS[1:3]
+
+
+def test_after_a_lost_reply_nothing_is_sent_again_if_everything_is_set() -> None:
+    salesforce = ScriptedSalesforce(LOST, flags(dict.fromkeys(IDS[:2], True)))
 
     (frame,) = write(salesforce, IDS[:2])
 
     assert frame["succeeded"].all()
-    assert len(salesforce.wire.sent) == 3
+    assert len(salesforce.wire.sent) == 2
 
 
 def test_an_answer_that_is_cut_short_is_a_lost_reply() -> None:
-    salesforce = ScriptedSalesforce(Answer(200, b'[{"id": "003'), saved(IDS[:2]))
+    there = flags(dict.fromkeys(IDS[:2], True))
+    salesforce = ScriptedSalesforce(Answer(200, b'[{"id": "003'), there)
 
     (frame,) = write(salesforce, IDS[:2])
 
@@ -95,7 +108,7 @@ def test_a_hidden_field_fails_the_rows_so_that_each_has_an_outcome() -> None:
 
 
 def test_when_salesforce_stays_away_earlier_frames_stand() -> None:
-    salesforce = ScriptedSalesforce(saved(IDS[:200]), *[Answer(503)] * 3)
+    salesforce = ScriptedSalesforce(saved(IDS[:200]), *[Answer(503)] * 4)
     writing = SalesforceClient(salesforce.session).write_flags(
         CONTACT, "Flag__c", IDS[:400], ListJournal()
     )

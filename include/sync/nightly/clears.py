@@ -19,6 +19,7 @@ from include.audit import attempts, held, judgements, links, orgs, runs, writes
 from include.audit.jobs import DatabaseJobJournal
 from include.audit.runs import Run
 from include.domain.values import Outcome, SalesforceObject, Side
+from include.salesforce.clears import ClearOutcome
 from include.salesforce.client import SalesforceClient
 from include.store import acts as store_acts
 from include.store import people
@@ -274,14 +275,17 @@ class Worker:
         """Send the one request; every person and field of the record shares its outcome."""
         rows = clear.in_salesforce
         first = rows.iloc[0]
-        account_id = first["account_id"]
-        outcome = self.client.clear_record(
-            SalesforceObject(first["object"]),
-            first["record_id"],
-            sorted(rows["field"].unique()),
-            unmodified_since=first["salesforce_modified_at"],
-            account_id=None if pd.isna(account_id) else account_id,
-        )
+        fields, account_id = sorted(rows["field"].unique()), first["account_id"]
+        if self._was_cleared(first, fields):
+            outcome = ClearOutcome(succeeded=True)
+        else:
+            outcome = self.client.clear_record(
+                SalesforceObject(first["object"]),
+                first["record_id"],
+                fields,
+                unmodified_since=first["salesforce_modified_at"],
+                account_id=None if pd.isna(account_id) else account_id,
+            )
         done = self.done if outcome.succeeded else Outcome.FAILED
         return rows.assign(
             outcome=done.value,
@@ -289,6 +293,17 @@ class Worker:
             code=self.code if outcome.succeeded else outcome.code,
             fix=outcome.fix,
         )
+
+    def _was_cleared(self, row: pd.Series, fields: list[str]) -> bool:
+        """Tell whether a start of this step that was killed had cleared a record already.
+
+        Asking again would be refused: the record was modified since it was read, by ourselves.
+        """
+        if self.run.fence == 1:
+            return False
+        obj = SalesforceObject(row["object"])
+        flags = self.client.read_flags(obj, fields, [row["record_id"]])
+        return bool((flags[fields] == False).fillna(False).to_numpy().all())  # noqa: E712
 
     def _look_again(self, clear: Clear) -> None:
         """Opt the record out again if anybody of it opted out while it was cleared."""

@@ -7,10 +7,10 @@ import pandas as pd
 from sqlalchemy import Connection, Engine
 from upath import UPath
 
-from include.audit import decisions, held, judgements, links, runs, writes
+from include.audit import decisions, held, judgements, links, past_nights, runs, writes
 from include.audit.runs import Run
 from include.audit.settings import Settings
-from include.domain import brakes, sentences
+from include.domain import brakes, interval, sentences
 from include.domain.brakes import Limits
 from include.domain.conflicts import Code, Judgement, Verdict
 from include.domain.frames import Extract
@@ -43,7 +43,7 @@ def merge(
     require_same_org(client, run)
     stage, access = stage_of(staging, run), access_of(engine, run.id)
     extract = inputs.gather(engine, client, stage, run, access, clock())
-    result = decide_for(run, access, extract)
+    result = _of_interval(engine, run, extract, decide_for(run, access, extract))
     _stage_results(stage, result, clock())
     counts = record(engine, run, result, clock, may_hold=True)
     log.info("Decided %d of %d links", len(result.decisions), sum(result.counts.values()))
@@ -55,6 +55,16 @@ def decide_for(run: Run, access: Access, extract: Extract) -> MergeResult:
     chosen = inputs.choices_of(run.settings.settings)
     readable = access.readable(chosen.fields)
     return decide(extract, chosen, readable=readable, read_at=inputs.read_at(run))
+
+
+def _of_interval(engine: Engine, run: Run, extract: Extract, result: MergeResult) -> MergeResult:
+    """Keep of a replay what its night was about; a live night is about everybody."""
+    if run.kind != "replay" or run.interval_start is None or run.interval_end is None:
+        return result
+    start, end = run.interval_start, run.interval_end
+    with transaction(engine) as conn:
+        people = past_nights.people_of_interval(conn, run, start, end)
+    return interval.of_scope(extract, result, interval.scope_of(extract, start, end, people))
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -59,3 +59,9 @@ def test_only_nights_older_than_two_weeks_expire(root):
         "night=2026-11-08",
         "night=2026-11-22",
     ]
+
+
+def test_nobody_but_the_owner_can_look_into_the_files_of_a_run(tmp_path):
+    stage = stage_of(UPath(tmp_path / "staging"))
+    write(stage)
+    assert stage.prefix.stat().st_mode & 0o077 == 0
