@@ -56,12 +56,16 @@ class FastUpdate:
     ) -> tuple[list[Outcome | None], list[int]]:
         """Save the plain rows; returns an outcome for each of them, and the places of the rest."""
         position, width = self._id_position or 0, self._width
-        ids = [row[position] if len(row) == width else "" for row in rows]
+        if set(map(len, rows)) != {width}:
+            return [None] * len(rows), list(range(len(rows)))
+        ids = [row[position] for row in rows]
         if len(set(ids)) < len(ids):  # one record twice: the order of its rows matters
             return [None] * len(rows), list(range(len(rows)))
-        self._load(connection, [row for row in rows if len(row) == width])
+        self._load(connection, rows)
         saved = {each for (each,) in connection.execute(self._update(), self._stamps())}
         connection.execute(f"delete from {self._table}")  # noqa: S608
+        if len(saved) == len(ids):
+            return [Saved(each, False) for each in ids], []
         outcomes: list[Outcome | None] = [
             Saved(each, created=False) if each in saved else None for each in ids
         ]

@@ -64,12 +64,13 @@ class Database:
             self.path, isolation_level=None, check_same_thread=False, cached_statements=1_000
         )
         try:
+            connection.execute("pragma page_size = 16384")  # of a new file; halves a restore
             connection.execute("pragma journal_mode = wal")
         except sqlite3.DatabaseError as error:
             raise ForeignDatabaseError(self.path, "is not a database") from error
         connection.execute("pragma synchronous = off")
         connection.execute(f"pragma cache_size = -{_CACHE_KILOBYTES}")
-        connection.execute("pragma wal_autocheckpoint = 16384")
+        connection.execute("pragma wal_autocheckpoint = 4096")
         connection.create_function("make_id", 2, make_id, deterministic=True)
         return connection
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from local.salesforce_emulator.ingest_rows import Columns
     from local.salesforce_emulator.saving import Outcome
 
+_WORDS = {True: "true", False: "false"}
 _FAILS_WITH_ID = 53.0  # since this version failed rows carry their Id [documented]
 
 
@@ -48,15 +49,16 @@ class Results:
     def add(self, rows: list[list[str]], outcomes: list[Outcome]) -> None:
         """Write one line per row."""
         self.processed += len(rows)
-        failures = []
-        successes = []
-        for row, outcome in zip(rows, outcomes, strict=True):
-            if isinstance(outcome, RowError):
-                shown = self._columns.record_id(row) if self._shows_id else ""
-                failures.append((shown, outcome.as_sf_error(), *row))
-            else:
-                created = "true" if outcome.created else "false"
-                successes.append((outcome.record_id, created, *row))
+        pairs = list(zip(rows, outcomes, strict=True))
+        failures = [
+            (self._columns.record_id(row) if self._shows_id else "", outcome.as_sf_error(), *row)
+            for row, outcome in pairs
+            if isinstance(outcome, RowError)
+        ]
         self.failed += len(failures)
         self._failure.writerows(failures)
-        self._success.writerows(successes)
+        self._success.writerows(
+            (outcome.record_id, _WORDS[outcome.created], *row)
+            for row, outcome in pairs
+            if not isinstance(outcome, RowError)
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from simple_salesforce import Salesforce
 
 from local.salesforce_emulator.testing import Api, RunningEmulator, running_emulator
 
@@ -29,3 +30,15 @@ def api(emulator: RunningEmulator) -> Iterator[Api]:
     api = Api(emulator)
     with api.session:
         yield api
+
+
+@pytest.fixture
+def salesforce(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> Salesforce:
+    """An unmodified client, over TLS with the private authority."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(emulator.ca_bundle))
+    return Salesforce(
+        consumer_key=emulator.client_id,
+        consumer_secret=emulator.client_secret,
+        domain=emulator.login_domain,
+        version=emulator.api_version,
+    )

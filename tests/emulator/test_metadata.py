@@ -19,17 +19,6 @@ LAYOUT = "Contact-Contact Layout"
 
 
 @pytest.fixture
-def salesforce(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> Salesforce:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(emulator.ca_bundle))
-    return Salesforce(
-        consumer_key=emulator.client_id,
-        consumer_secret=emulator.client_secret,
-        domain=emulator.login_domain,
-        version=emulator.api_version,
-    )
-
-
-@pytest.fixture
 def mdapi(salesforce: Salesforce) -> Any:
     return salesforce.mdapi
 

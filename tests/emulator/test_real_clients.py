@@ -56,17 +56,6 @@ print("RESULT " + json.dumps(results))
 """
 
 
-@pytest.fixture
-def salesforce(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> Salesforce:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(emulator.ca_bundle))
-    return Salesforce(
-        consumer_key=emulator.client_id,
-        consumer_secret=emulator.client_secret,
-        domain=emulator.login_domain,
-        version=emulator.api_version,
-    )
-
-
 def test_simple_salesforce_queries_and_pages(
     emulator: RunningEmulator, salesforce: Salesforce
 ) -> None:
