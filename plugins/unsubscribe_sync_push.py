@@ -52,6 +52,8 @@ class UnsubscribesSensor(BaseSensorOperator):
 
 def push(run_id: str) -> Counts:
     """Bring to Salesforce what changed in the store, until nothing has changed for a while."""
+    from airflow.sdk.observability import stats
+
     from include.deployment import Deployment
     from include.sync import push as pushes
 
@@ -62,7 +64,10 @@ def push(run_id: str) -> Counts:
         longest=timedelta(seconds=deployment.push_longest_seconds),
     )
     client = connections.salesforce_for_pushes()
+    metrics = pushes.Metrics(gauge=stats.gauge, count=stats.incr)
     try:
-        return pushes.push(engine, client, run_id, clock=utc_now, patience=patience)
+        return pushes.push(
+            engine, client, run_id, clock=utc_now, patience=patience, metrics=metrics
+        )
     finally:
         alerts.look()  # the sweep: it runs although the nightly DAG is gone

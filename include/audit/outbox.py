@@ -41,10 +41,10 @@ SETTLED = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many people wait for the push, since when the first of them, and how many by class."""
+    """How many people wait for the push, how long the first of them, and how many by class."""
 
     people: int
-    oldest_at: datetime | None
+    oldest: timedelta | None
     failing: dict[str, int]
 
 
@@ -154,10 +154,10 @@ def due_in(conn: Connection) -> timedelta | None:
 
 @database_errors()
 def depth(conn: Connection) -> Depth:
-    """Count who waits."""
+    """Count who waits, by the database's clock."""
     row = conn.execute(text(DEPTH)).one()
     failing = conn.execute(text(FAILING)).all()
-    return Depth(row.people, row.oldest_at, {each.failure_class: each.people for each in failing})
+    return Depth(row.people, row.oldest, {each.failure_class: each.people for each in failing})
 
 
 FORGET = """
@@ -172,7 +172,10 @@ OTHERS = """
 SELECT person_id FROM opt_out_sync.push_outbox
 WHERE person_id = ANY (:people) AND state = 'claimed' AND claimed_by <> :run_id
 """
-DEPTH = "SELECT count(*) AS people, min(marked_at) AS oldest_at FROM opt_out_sync.v_push_outbox"
+DEPTH = """
+SELECT count(*) AS people, clock_timestamp() - min(marked_at) AS oldest
+FROM opt_out_sync.v_push_outbox
+"""
 FAILING = """
 SELECT failure_class, count(*) AS people FROM opt_out_sync.v_push_outbox
 WHERE failure_class IS NOT NULL GROUP BY failure_class ORDER BY failure_class

@@ -16,6 +16,7 @@ from local.demo.config import Config
 from local.demo.credentials import Credentials
 from local.salesforce_emulator.testing import Size, free_ports, running_emulator
 from tests.conftest import new_database
+from tests.dags.metrics_sink import metrics_sink
 from tests.dags.running_airflow import running_airflow
 from tests.sync.world import World
 
@@ -54,7 +55,13 @@ def test_a_failed_push_is_tried_again_within_seconds(dag):
 
 
 @pytest.fixture(scope="module")
-def places(server_url, tmp_path_factory):
+def sink():
+    with metrics_sink() as sink:
+        yield sink
+
+
+@pytest.fixture(scope="module")
+def places(server_url, tmp_path_factory, sink):
     home = tmp_path_factory.mktemp("push")
     config = Config(home, *free_ports(3))
     store = make_url(server_url).set(database=f"push_store_{os.getpid()}")
@@ -76,6 +83,9 @@ def places(server_url, tmp_path_factory):
             "REQUESTS_CA_BUNDLE": str(org.ca_bundle),
             "OPT_OUT_SYNC_PUSH_LINGER_SECONDS": "3",
             "OPT_OUT_SYNC_SWEEP_SECONDS": "15",
+            "AIRFLOW__METRICS__OTEL_ON": "True",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
         }
@@ -158,6 +168,22 @@ def test_an_idle_push_sweeps_stays_green_and_opens_no_run(airflow, world):
     ended = [run["state"] for run in airflow.runs(DAG)[before - 1 :] if run["state"] != "running"]
     assert set(ended) == {"success"}
     assert world.sql("SELECT * FROM opt_out_sync.sync_run") == []
+
+
+@pytest.mark.timeout(600)
+def test_who_watches_airflow_sees_what_was_pushed_and_what_failed(airflow, world, sink):
+    (one, record), (two, locked) = world.pair(False, False), world.pair(False, False)
+    sink.values.clear()
+    world.org.add_fault(action="row_error", ids=[locked], code="UNABLE_TO_LOCK_ROW", times=1)
+    airflow.wait_for(lambda: waits(airflow))
+    world.unsubscribe(one, at=utc_now())
+    world.unsubscribe(two, at=utc_now())
+    seconds_until(lambda: world.in_salesforce(record) and world.in_salesforce(locked))
+    airflow.wait_for(lambda: sink.total("opt_out_sync.push.pushed") == 2)
+    assert sink.total("opt_out_sync.push.failed.retry") == 1
+    assert sink.total("opt_out_sync.push.failed.gone") == 0
+    assert sink.values["airflow.opt_out_sync.push.waiting"][-1] == 0
+    assert sink.values["airflow.opt_out_sync.push.oldest_seconds"][-1] == 0
 
 
 @pytest.mark.timeout(600)

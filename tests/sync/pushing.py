@@ -23,9 +23,10 @@ AT_ONCE = Patience(linger=timedelta(0))
 INCLUDE = str(Path(__file__).parents[2] / "include")
 
 
-def pushed(world: World, name: str = "push", patience: Patience = AT_ONCE, client=None):
+def pushed(world: World, name: str = "push", client=None, **options):
     """Run one push to its end, as the task does; returns its counts."""
-    return push(world.engine, client or world.client(), name, clock=utc_now, patience=patience)
+    chosen = {"clock": utc_now, "patience": AT_ONCE} | options
+    return push(world.engine, client or world.client(), name, **chosen)
 
 
 def outbox(world: World, person: int):

@@ -10,6 +10,7 @@ from include.audit import runs
 from include.domain.values import SalesforceObject
 from include.store.database import transaction
 from include.sync.clock import utc_now
+from include.sync.push import Metrics
 from tests.sync import pushing
 from tests.sync.pushing import audit, due_now, outbox, requests, settled, writes
 from tests.sync.world import FIELD, SALES_FIELD
@@ -526,3 +527,47 @@ def test_settings_that_are_saved_meanwhile_end_a_push_and_the_next_one_obeys_the
     world.choose(paused=False)
     pushed("second")
     assert world.in_salesforce(record)
+
+
+# -- who watches
+
+
+def test_what_was_done_and_who_waits_is_told_once(world, pushed):
+    (one, _), (two, locked) = world.pair(False, False), world.pair(False, False)
+    world.org.add_fault(action="row_error", ids=[locked], code="UNABLE_TO_LOCK_ROW", times=1)
+    world.unsubscribe(one, at=utc_now())
+    world.unsubscribe(two, at=utc_now())
+    gauges, counted = {}, []
+    metrics = Metrics(gauge=gauges.__setitem__, count=lambda name, by: counted.append((name, by)))
+    pushed(metrics=metrics)
+    assert [each for each in counted if each[1]] == [
+        ("opt_out_sync.push.pushed", 1),
+        ("opt_out_sync.push.failed.retry", 1),
+    ]
+    assert gauges["opt_out_sync.push.waiting"] == 1
+    assert 0 < gauges["opt_out_sync.push.oldest_seconds"] < 60
+
+
+def test_a_paused_push_still_tells_who_waits(world, pushed):
+    person, _ = world.pair(False, False)
+    world.choose(paused=True)
+    world.unsubscribe(person, at=utc_now())
+    gauges = {}
+    pushed(metrics=Metrics(gauge=gauges.__setitem__, count=lambda _name, _by: None))
+    assert gauges["opt_out_sync.push.waiting"] == 1
+
+
+@pytest.mark.parametrize(("hours", "is_told"), [(25, False), (27, True)])
+def test_a_sweep_tells_that_no_night_has_closed_for_longer_than_a_day(
+    world, pushed, caplog, hours, is_told
+):
+    world.night()
+    pushed(clock=lambda: utc_now() + timedelta(hours=hours))
+    assert ("No night has closed since" in caplog.text) is is_told
+
+
+def test_nobody_misses_the_nights_of_a_sync_that_is_disabled(world, pushed, caplog):
+    world.night()
+    world.choose(enabled=False)
+    pushed(clock=lambda: utc_now() + timedelta(hours=27))
+    assert "No night" not in caplog.text

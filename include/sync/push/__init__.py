@@ -5,5 +5,6 @@ are those of the night; only how often they are asked is different.
 """
 
 from include.sync.push.drain import Patience, push
+from include.sync.push.metrics import Metrics
 
-__all__ = ["Patience", "push"]
+__all__ = ["Metrics", "Patience", "push"]

@@ -7,9 +7,8 @@ push lingers, and a busy hour pays for one start.
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from include.sync.choices import ChoicesChangedError
 from include.sync.clock import Clock
 from include.sync.push.access import describe_access, open_push
 from include.sync.push.batch import Done, push_batch
+from include.sync.push.metrics import NOWHERE, Meter, Metrics
 from include.sync.push.trouble import PASSING, pause_after, slow_down
 from include.sync.push.work import Work
 
@@ -42,6 +42,7 @@ NOW: Final = timedelta(0)
 _LOOK_AGAIN: Final = timedelta(seconds=60)
 """When the outbox is looked at although nobody said anything."""
 
+_NIGHT_IS_MISSED: Final = timedelta(hours=26)
 _BREATH: Final = timedelta(milliseconds=50)
 _DATABASE_RETURNS: Final = timedelta(seconds=60)
 
@@ -59,29 +60,6 @@ class Patience:
     longest: timedelta = timedelta(minutes=10)
 
 
-@dataclass(slots=True)
-class Counts:
-    """What a push did: numbers only."""
-
-    batches: int = 0
-    people: int = 0
-    pushed: int = 0
-    cleared: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-
-    def add(self, done: Done) -> None:
-        """Count a batch."""
-        self.batches += 1
-        self.people += done.people
-        self.pushed += done.pushed
-        self.cleared += done.cleared
-        self.failed.update(done.failed)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
-        return {**asdict(replace(self, failed=Counter())), "failed": dict(self.failed)}
-
-
 def push(
     engine: Engine,
     client: SalesforceClient,
@@ -90,6 +68,7 @@ def push(
     clock: Clock,
     patience: Patience = Patience(),
     spread: Callable[[], float] = random.random,  # noqa: S311  no secret
+    metrics: Metrics = NOWHERE,
 ) -> dict[str, Any]:
     """Bring to Salesforce what changed in the store, until nothing has changed for a while.
 
@@ -103,6 +82,7 @@ def push(
         clock: tells the time.
         patience: how long to stay.
         spread: a number from 0 to 1, by chance.
+        metrics: where numbers go while it works.
 
     Returns:
         Counts: `batches`, `people` (looked at), `pushed` and `cleared` (boxes), `failed` (people,
@@ -112,9 +92,13 @@ def push(
         PermanentSyncError: a person must look (login, org, a refused request); pushes pause.
         StoreUnavailableError: the database was lost and did not come back.
     """
-    drain = _Drain(engine, client, airflow_run_id, clock, patience, spread)
-    drain.run()
-    counts = drain.counts.as_dict()
+    meter = Meter(engine, metrics)
+    drain = _Drain(engine, client, airflow_run_id, clock, patience, spread, meter)
+    try:
+        drain.run()
+    finally:
+        meter.tell()
+    counts = meter.counts.as_dict()
     log.info("Pushed: %s", counts)
     return counts
 
@@ -130,6 +114,7 @@ class _Drain:
         clock: Clock,
         patience: Patience,
         spread: Callable[[], float],
+        meter: Meter,
     ) -> None:
         self._engine = engine
         self._client = client
@@ -140,7 +125,7 @@ class _Drain:
         self._work: Work | None = None
         self._has_trouble = False
         self._is_paused = False
-        self.counts = Counts()
+        self._meter = meter
 
     def run(self) -> None:
         """Work until there is nothing to do for as long as patience says."""
@@ -202,6 +187,9 @@ class _Drain:
                 waits = timedelta(days=chosen.evidence_days)
                 marked = outbox.signal_unjudged(conn, since=now - waits)
             self._is_paused = pauses.current(conn) is not None
+            last_night = runs.last_night(conn)
+        if chosen.enabled and last_night is not None and now - last_night > _NIGHT_IS_MISSED:
+            log.warning("No night has closed since %s", last_night.isoformat())
         if freed or marked:
             log.warning("Put back %d people of a killed push, marked %d consents", freed, marked)
 
@@ -221,7 +209,7 @@ class _Drain:
         except PermanentSyncError as error:
             self._pause(error)
             raise
-        self.counts.add(done)
+        self._meter.count(done)
         self._after(work, done)
         return True
 
@@ -288,7 +276,7 @@ class _Drain:
         with transaction(self._engine) as conn:
             outbox.release(conn, run, now=now)
             if reason is None:
-                runs.close(conn, run, self.counts.as_dict(), now=now)
+                runs.close(conn, run, self._meter.counts.as_dict(), now=now)
         if reason is not None:
             runs.fail(self._engine, run.id, reason, now=now)
 
