@@ -90,7 +90,3 @@ UPDATE opt_out_sync.sync_run
 SET state = :state, closed_at = :now, counts = CAST(:counts AS jsonb)
 WHERE id = :run_id
 """
-LAST_NIGHT = """
-SELECT closed_at FROM opt_out_sync.sync_run
-WHERE kind = 'night' AND state = 'closed' ORDER BY night DESC, closed_at DESC LIMIT 1
-"""

@@ -287,13 +287,6 @@ def find(engine: Engine, run_id: int) -> Run:
         return _read(conn, run_id, run_sql.SELECT)
 
 
-@database_errors()
-def last_night(conn: Connection) -> datetime | None:
-    """Tell when the last night closed that wrote, by hand or by itself; None: none ever did."""
-    found: datetime | None = conn.execute(text(run_sql.LAST_NIGHT)).scalar()
-    return found
-
-
 def _one_opener_at_a_time(conn: Connection) -> None:
     conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('opt_out_sync.open_run'))"))
 

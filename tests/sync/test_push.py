@@ -555,19 +555,3 @@ def test_a_paused_push_still_tells_who_waits(world, pushed):
     gauges = {}
     pushed(metrics=Metrics(gauge=gauges.__setitem__, count=lambda _name, _by: None))
     assert gauges["opt_out_sync.push.waiting"] == 1
-
-
-@pytest.mark.parametrize(("hours", "is_told"), [(25, False), (27, True)])
-def test_a_sweep_tells_that_no_night_has_closed_for_longer_than_a_day(
-    world, pushed, caplog, hours, is_told
-):
-    world.night()
-    pushed(clock=lambda: utc_now() + timedelta(hours=hours))
-    assert ("No night has closed since" in caplog.text) is is_told
-
-
-def test_nobody_misses_the_nights_of_a_sync_that_is_disabled(world, pushed, caplog):
-    world.night()
-    world.choose(enabled=False)
-    pushed(clock=lambda: utc_now() + timedelta(hours=27))
-    assert "No night" not in caplog.text

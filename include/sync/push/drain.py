@@ -42,7 +42,6 @@ NOW: Final = timedelta(0)
 _LOOK_AGAIN: Final = timedelta(seconds=60)
 """When the outbox is looked at although nobody said anything."""
 
-_NIGHT_IS_MISSED: Final = timedelta(hours=26)
 _BREATH: Final = timedelta(milliseconds=50)
 _DATABASE_RETURNS: Final = timedelta(seconds=60)
 
@@ -187,9 +186,6 @@ class _Drain:
                 waits = timedelta(days=chosen.evidence_days)
                 marked = outbox.signal_unjudged(conn, since=now - waits)
             self._is_paused = pauses.current(conn) is not None
-            last_night = runs.last_night(conn)
-        if chosen.enabled and last_night is not None and now - last_night > _NIGHT_IS_MISSED:
-            log.warning("No night has closed since %s", last_night.isoformat())
         if freed or marked:
             log.warning("Put back %d people of a killed push, marked %d consents", freed, marked)
 
