@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import threading
 from contextlib import closing, contextmanager
@@ -134,10 +133,16 @@ class Database:
         connection.execute(f"pragma user_version = {VERSION}")
 
     def snapshot(self) -> None:
-        """Copy everything aside, replacing an earlier copy."""
-        with self._lock:
-            self._writer.execute("pragma wal_checkpoint(truncate)")
-            shutil.copyfile(self.path, self.snapshot_path)
+        """Copy everything aside, replacing an earlier copy.
+
+        Not as a file: whoever opens and closes the database's file in this process takes SQLite's
+        locks away, and the next program that looks into it deletes the log under our feet.
+        https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+        """
+        self.snapshot_path.unlink(missing_ok=True)
+        with self._lock, closing(sqlite3.connect(self.snapshot_path)) as copy:
+            copy.execute("pragma synchronous = off")
+            self._writer.backup(copy)
 
     def restore(self) -> None:
         """Bring the copy back, page by page, while readers stay connected.
