@@ -66,6 +66,31 @@ def test_the_role_of_the_sync_records_consents_too(engine: Engine, login: Login)
     assert evidence.record(login("opt_out_sync_writer"), consent, now=NOW).is_new
 
 
+# Who watches
+
+
+@pytest.mark.parametrize("role", ["opt_out_analyst", "opt_out_admin", "opt_out_sync_writer"])
+def test_who_watches_sees_who_waits_to_be_pushed_and_why(
+    engine: Engine, login: Login, role: str
+) -> None:
+    with transaction(engine) as conn:
+        (person,) = add_people(conn, 1)
+        add_act(conn, person)
+    with transaction(login(role)) as conn:
+        query = "SELECT person_id, state FROM opt_out_sync.v_push_outbox"
+        assert conn.execute(text(query)).all() == [(person, "waiting")]
+        assert conn.execute(text("SELECT * FROM opt_out_sync.v_open_failures")).all() == []
+        assert conn.execute(text("SELECT * FROM opt_out_sync.push_pause")).all() == []
+
+
+@pytest.mark.parametrize("role", ["opt_out_analyst", "opt_out_admin", ""])
+def test_only_the_sync_works_on_the_outbox(engine: Engine, login: Login, role: str) -> None:
+    whoever = login(role)
+    for table in ("push_signal", "push_outbox"):
+        with pytest.raises(StoreRefusedError, match="42501"), transaction(whoever) as conn:
+            conn.execute(text(f"DELETE FROM opt_out_sync.{table}"))
+
+
 # The admin
 
 

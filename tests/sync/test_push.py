@@ -10,7 +10,7 @@ from include.audit import runs
 from include.domain.values import SalesforceObject
 from include.store.database import transaction
 from include.sync.clock import utc_now
-from include.sync.push import Metrics
+from include.sync.push import Metrics, push
 from tests.sync import pushing
 from tests.sync.pushing import audit, due_now, outbox, requests, settled, writes
 from tests.sync.world import FIELD, SALES_FIELD
@@ -527,6 +527,20 @@ def test_settings_that_are_saved_meanwhile_end_a_push_and_the_next_one_obeys_the
     world.choose(paused=False)
     pushed("second")
     assert world.in_salesforce(record)
+
+
+@pytest.mark.parametrize("is_consent", [False, True])
+def test_a_push_needs_no_more_than_the_role_of_the_sync(world, login, is_consent):
+    person, record = world.pair(is_consent, is_consent)
+    world.night()
+    if is_consent:
+        world.consent(person)
+    else:
+        world.unsubscribe(person, at=utc_now())
+    writer = login("opt_out_sync_writer")
+    push(writer, world.client(), "push", clock=utc_now, patience=pushing.AT_ONCE)
+    assert world.agreed(person, record) is not is_consent
+    assert settled(world, person) == ("closed", "PUSHED")
 
 
 # -- who watches

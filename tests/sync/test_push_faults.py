@@ -433,7 +433,7 @@ def test_a_push_waits_for_a_database_that_restarts_and_goes_on(restartable):
     done = []
     patience = Patience(linger=timedelta(seconds=8))
     thread = threading.Thread(
-        target=lambda: done.append(pushed(world, "push", patience, world.client()))
+        target=lambda: done.append(pushed(world, client=world.client(), patience=patience))
     )
     thread.start()
     for number, (person, _) in enumerate(pairs):

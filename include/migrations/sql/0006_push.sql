@@ -148,7 +148,7 @@ WITH last_night AS (
     SELECT least(night.id, min(r.id)) AS id
     FROM last_night AS night
     LEFT JOIN opt_out_sync.sync_run AS r
-        ON r.kind = 'push' AND (r.closed_at IS NULL OR r.closed_at >= night.started_at)
+        ON r.kind = 'push' AND coalesce(r.closed_at, r.lease_expires_at) >= night.started_at
     GROUP BY night.id
 ), newest AS (
     SELECT DISTINCT ON (w.org_id, w.person_id, w.record_id, w.field, w.side) w.*
