@@ -111,6 +111,8 @@ def _product(config: Config, credentials: Credentials, store_url: str) -> dict[s
         # Airflow's object paths are not percent-encoded: a space stays a space.
         "OPT_OUT_SYNC_STAGING": f"file://{config.staging}",
         "OPT_OUT_SYNC_RETRY_SECONDS": "2",
+        # So that a visitor sees both: a push that starts, and one that is still there.
+        "OPT_OUT_SYNC_PUSH_LINGER_SECONDS": "5",
     }
 
 

@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Callable
-from uuid import uuid4
 
-from local.demo import DemoError, night
+from local.demo import DemoError, night, push
 from local.demo.agreement import check_agreement
 from local.demo.airflow_api import AirflowApi
 from local.demo.config import Config, read_addresses
 from local.demo.console import Console
-from local.demo.databases import connect
 from local.demo.emulator import Emulator
 from local.demo.launch import tell_night
 from local.demo.web import HttpError
@@ -18,17 +16,16 @@ from local.sample_data import FIELD
 
 def unsubscribe(config: Config, person_id: int) -> None:
     """A person clicks the link in a mail."""
-    store = read_addresses(config).store
-    with connect(store) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT engagement.record_act(%s, 'unsubscribe', 'team', 'Clicked Link', NULL, NULL,"
-            " NULL, NULL, NULL, now(), %s)",
-            (person_id, f"demo:{uuid4()}"),
-        )
-        row = cursor.fetchone()
-    if row is None or row[0] is None:
-        raise DemoError(f"There is no person {person_id}: they are numbered from 1.")
-    Console().say(f"Person {person_id} unsubscribed in the store (act {row[0]}).")
+    store, console = read_addresses(config).store, Console()
+    clicked = push.click(store, person_id)
+    console.say(f"Person {person_id} unsubscribed in the store (act {clicked.act_id}).")
+    arrived = push.arrival(store, clicked, _wait)
+    if arrived is None:
+        console.say(f"No push has told Salesforce yet: is DAG {push.DAG_ID} switched on?")
+    elif arrived.record_id is None:
+        console.say("There was nothing to tell Salesforce.")
+    else:
+        console.say(f"Salesforce knew {arrived.seconds:.2f} s later ({arrived.record_id}).")
 
 
 def set_box(config: Config, record_id: str, *, is_ticked: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Self
+from typing import Any, Self
 
 import psycopg2
 from psycopg2 import sql
@@ -46,6 +46,13 @@ def connect(url: str) -> Iterator[Connection]:
     """One transaction on a connection of its own."""
     with closing(_open(url)) as connection, connection:
         yield connection
+
+
+def query(url: str, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    """Ask one question in a transaction of its own."""
+    with connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
 
 
 def is_airflow_migrated(url: str) -> bool:

@@ -15,7 +15,7 @@ from include.audit import orgs, settings
 from include.migrations.upgrade import upgrade
 from include.store.database import connect, transaction
 from local import postgres
-from local.demo import DemoError, databases, night, summary
+from local.demo import DemoError, databases, night, push, summary
 from local.demo.agreement import Agreement, check_agreement
 from local.demo.airflow_api import COMPONENTS, AirflowApi, DagRun
 from local.demo.airflow_env import airflow_environment
@@ -37,6 +37,7 @@ from local.sample_data import CONTACTS, LEADS, expected_codes, expected_verdicts
 from local.supervisor import Child, StopRequestedError, Supervisor
 
 _START_SECONDS = 180
+_DAGS = (*night.DAG_IDS, push.DAG_ID)
 
 # All logs are files on this machine: nobody needs to serve them over HTTP.
 _AIRFLOW = {
@@ -81,8 +82,10 @@ def run(config: Config, *, once: bool, reset: bool) -> int:
         console.say("Starting the demo. Ctrl-C stops it, and everything it starts.\n")
         demo = _prepare(config, console, supervisor)
         _start_airflow(demo)
-        is_well = _one_night(demo, is_brief=once)
+        is_well = _one_night(demo)
+        _one_push(demo)
         if not once:
+            _tell_what_next(demo)
             stack.enter_context(published(config, demo.databases.store))
             _stay_up(demo)
         return 0 if is_well else 1
@@ -239,14 +242,14 @@ def _start_airflow(demo: Demo) -> None:
 
 def _wait_for_dags(demo: Demo) -> None:
     def is_there() -> bool:
-        return all(map(demo.airflow.has_dag, night.DAG_IDS)) or bool(demo.airflow.import_errors())
+        return all(map(demo.airflow.has_dag, _DAGS)) or bool(demo.airflow.import_errors())
 
-    _require(demo, demo.supervisor.wait_until(is_there, 60), f"the DAGs {', '.join(night.DAG_IDS)}")
+    _require(demo, demo.supervisor.wait_until(is_there, 60), f"the DAGs {', '.join(_DAGS)}")
     if errors := demo.airflow.import_errors():
         raise DemoError("Airflow could not read a DAG file: " + "; ".join(errors))
 
 
-def _one_night(demo: Demo, *, is_brief: bool) -> bool:
+def _one_night(demo: Demo) -> bool:
     with demo.console.step("One night") as step:
         runs = night.run_night(demo.airflow, demo.supervisor.wait_until)
         failures = night.describe_failures(demo.airflow, runs, demo.config)
@@ -256,9 +259,18 @@ def _one_night(demo: Demo, *, is_brief: bool) -> bool:
     complaints = _complaints(demo, agreement)
     for complaint in complaints:
         demo.console.say(f"\n!! {complaint}")
-    if not is_brief:
-        _tell_what_next(demo)
     return not failures and not complaints
+
+
+def _one_push(demo: Demo) -> None:
+    """Let two people unsubscribe, and tell when Salesforce knew."""
+    demo.console.say()
+    with demo.console.step("Pushes") as step:
+        wait = demo.supervisor.wait_until
+        told = list(push.show(demo.airflow, demo.databases.store, demo.emulator, wait))
+        step.result = "done"
+    for line in told:
+        demo.console.say(line)
 
 
 def tell_night(

@@ -4,12 +4,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from local.demo import DemoError
 from local.demo.airflow_api import AirflowApi, DagRun
 from local.demo.config import Config
-from local.demo.databases import connect
+from local.demo.databases import query
 
 DAG_ID = "unsubscribe_nightly_sync"
 QUESTION_DAG_ID = "unsubscribe_held_clears"
@@ -177,7 +176,7 @@ def night_to_tell(store_url: str, airflow_run_ids: Sequence[str]) -> Night | Non
 
     None if the sync knows none of them.
     """
-    ids = _query(
+    ids = query(
         store_url,
         "SELECT r.id FROM opt_out_sync.sync_run r"
         " WHERE r.airflow_run_id = ANY (%s) AND r.state <> 'superseded'"
@@ -189,20 +188,24 @@ def night_to_tell(store_url: str, airflow_run_ids: Sequence[str]) -> Night | Non
 
 
 def last_that_decided(store_url: str) -> Night | None:
-    """Return the newest run that decided something."""
-    [(run_id,)] = _query(store_url, "SELECT max(sync_run_id) FROM opt_out_sync.merge_audit")
+    """Return the newest night that decided something."""
+    [(run_id,)] = query(
+        store_url,
+        "SELECT max(m.sync_run_id) FROM opt_out_sync.merge_audit AS m"
+        " JOIN opt_out_sync.sync_run AS r ON r.id = m.sync_run_id WHERE r.kind = 'night'",
+    )
     return None if run_id is None else read_night(store_url, run_id)
 
 
 def read_night(store_url: str, run_id: int) -> Night:
     """Read one run with its decisions by code and direction, and its examples."""
-    [(state, reason, seconds)] = _query(
+    [(state, reason, seconds)] = query(
         store_url,
         "SELECT state, reason, extract(epoch FROM coalesce(closed_at, now()) - started_at)"
         " FROM opt_out_sync.sync_run WHERE id = %s",
         (run_id,),
     )
-    decided = _query(
+    decided = query(
         store_url,
         "SELECT code, target_store, target_salesforce, count(*), is_held"
         " FROM opt_out_sync.merge_audit AS a CROSS JOIN LATERAL ("
@@ -213,7 +216,7 @@ def read_night(store_url: str, run_id: int) -> Night:
         " ORDER BY target_store DESC NULLS LAST, target_salesforce DESC NULLS LAST, 4 DESC, 1",
         (run_id,),
     )
-    examples = _query(
+    examples = query(
         store_url,
         "SELECT DISTINCT ON (code) code, person_id, object, record_id, reason"
         " FROM opt_out_sync.merge_audit WHERE sync_run_id = %s"
@@ -221,7 +224,7 @@ def read_night(store_url: str, run_id: int) -> Night:
         " ORDER BY code, person_id",
         (run_id,),
     )
-    judged = _query(
+    judged = query(
         store_url,
         "SELECT verdict, code, person_id, reason FROM opt_out_sync.resubscribe_judgement"
         " WHERE sync_run_id = %s ORDER BY verdict, code, person_id",
@@ -242,18 +245,28 @@ def read_night(store_url: str, run_id: int) -> Night:
 
 def to_try(store_url: str) -> ToTry:
     """Choose people and a record to try things on: nothing else happens to them."""
-    unsubscribes, ticked = _query(store_url, _UNTOUCHED.format("NOT s.is_opted_out"))
+    unsubscribes, ticked = untouched(store_url, "NOT s.is_opted_out")
     # Not one who complained (that ends only by their own opt-in), and none whom the sync opted out.
-    resubscribes, held = _query(
-        store_url, _UNTOUCHED.format("s.origin IN ('Clicked Link', 'One-Click', 'Manual')")
-    )
-    told = _query(
+    resubscribes, held = untouched(store_url, "s.origin IN ('Clicked Link', 'One-Click', 'Manual')")
+    told = query(
         store_url,
         "SELECT person_id FROM opt_out_sync.merge_audit"
         " ORDER BY code <> 'SHARED_RECORD', sync_run_id DESC, person_id LIMIT 1",
     )
     explained = told[0][0] if told else resubscribes[0]
     return ToTry(unsubscribes[0], ticked[1], resubscribes[0], held[0], explained)
+
+
+def untouched(store_url: str, condition: str) -> tuple[tuple[int, str], tuple[int, str]]:
+    """Return two people to whom nothing has happened yet, each with the Id of their Contact.
+
+    Raises:
+        DemoError: there are no two left.
+    """
+    rows = query(store_url, _UNTOUCHED.format(condition))
+    if len(rows) < 2:
+        raise DemoError("Something has happened to everybody: start over with make demo-reset.")
+    return rows[0], rows[1]
 
 
 _UNTOUCHED = """
@@ -271,29 +284,26 @@ LIMIT 2
 
 def verdicts_of_all_nights(store_url: str) -> dict[tuple[str, str], int]:
     """Count the judgements by verdict and code."""
-    rows = _query(
+    rows = query(
         store_url,
-        "SELECT verdict, code, count(*) FROM opt_out_sync.resubscribe_judgement GROUP BY 1, 2",
+        "SELECT j.verdict, j.code, count(*) FROM opt_out_sync.resubscribe_judgement AS j"
+        " JOIN opt_out_sync.sync_run AS r ON r.id = j.sync_run_id WHERE r.kind = 'night'"
+        " GROUP BY 1, 2",
     )
     return {(verdict, code): count for verdict, code, count in rows}
 
 
 def codes_of_all_nights(store_url: str) -> tuple[int, dict[str, int]]:
-    """Return how many runs decided something, and how many decisions there are by code."""
-    rows = _query(
+    """Return how many nights decided something, and how many decisions there are by code."""
+    rows = query(
         store_url,
-        "SELECT code, count(*), max(runs) FROM opt_out_sync.merge_audit,"
-        " (SELECT count(DISTINCT sync_run_id) AS runs FROM opt_out_sync.merge_audit) AS all_runs"
-        " GROUP BY code",
+        "WITH decided AS (SELECT m.code, m.sync_run_id FROM opt_out_sync.merge_audit AS m"
+        " JOIN opt_out_sync.sync_run AS r ON r.id = m.sync_run_id WHERE r.kind = 'night')"
+        " SELECT code, count(*), (SELECT count(DISTINCT sync_run_id) FROM decided)"
+        " FROM decided GROUP BY code",
     )
     return max((row[2] for row in rows), default=0), {row[0]: row[1] for row in rows}
 
 
 def _new(api: AirflowApi, known: set[str]) -> list[DagRun]:
     return [run for run in api.runs(DAG_ID) if run.id not in known]
-
-
-def _query(url: str, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-    with connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return cursor.fetchall()

@@ -35,6 +35,7 @@ MEANINGS: Mapping[str, str] = {
     "NOT_VISIBLE": "the record is unknown to this org",
     "DELETED_IN_SALESFORCE": "the record was deleted",
     "NO_SALESFORCE_ID": "opted out, but there is no record to mark",
+    "PUSHED_WHILE_DISABLED": "opted out while the nightly sync is disabled",
     "BAD_SALESFORCE_ID": "the Id is malformed: never sent",
 }
 
@@ -116,8 +117,8 @@ def what_to_try(chosen: ToTry, config: Config) -> Iterator[str]:
     """Propose what to do next, in another terminal."""
     yield "Six things to try, in a second terminal:"
     yield ""
-    yield "1. Somebody clicks the unsubscribe link; the next night tells Salesforce:"
-    yield f"     {_COMMAND} unsubscribe {chosen.unsubscribes} && {_COMMAND} night"
+    yield "1. Somebody clicks the unsubscribe link; how long until Salesforce knows?"
+    yield f"     {_COMMAND} unsubscribe {chosen.unsubscribes}"
     yield "2. A colleague ticks the box in Salesforce; the next night tells the store:"
     yield f"     {_COMMAND} tick {chosen.ticked} && {_COMMAND} night"
     yield "3. An admin hides the field on Lead; the night does the rest and is red, and says why:"
@@ -128,18 +129,18 @@ def what_to_try(chosen: ToTry, config: Config) -> Iterator[str]:
     yield ""
     yield f"4. What happened to person {chosen.explained}, and are they opted out?"
     yield f"     {_CLI} explain {chosen.explained}"
-    yield f"5. Person {chosen.resubscribes} asks for mails again; the next night clears both sides:"
+    yield f"5. Person {chosen.resubscribes} asks for mails again; a push judges it and clears both:"
     yield from _consent(chosen.resubscribes, "CASE-1")
     yield "6. Many clears wait for a person. Let none pass, and the next is asked about in Airflow"
     yield f"   ({config.airflow_url}/required_actions); the night is red until it is answered:"
     yield f"     {_CLI} settings set --held-minimum 0 --held-fraction 0 \\"
     yield "       --by Ada --note careful"
-    yield from _consent(chosen.held, "CASE-2")
+    yield from _consent(chosen.held, f"CASE-2 && {_COMMAND} night")
 
 
 def _consent(person_id: int, reference: str) -> Iterator[str]:
     yield f'     {_CLI} resubscribe {person_id} --reason "asked by phone" \\'
-    yield f"       --actor Ada --reference {reference} && {_COMMAND} night"
+    yield f"       --actor Ada --reference {reference}"
 
 
 def _headline(told: Told) -> Iterator[str]:

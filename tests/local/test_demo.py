@@ -1,6 +1,7 @@
 """The whole demo, killed in the middle of its night and started again. Takes about 90 seconds."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,5 +70,8 @@ def test_a_demo_killed_in_its_night_ends_in_agreement_when_started_again(
     assert "Opt-outs written to the store: 61, to Salesforce: 93." in again.stdout
     assert "Opt-outs taken back in the store: 2, in Salesforce: 2." in again.stdout
     assert "all 4,297 people with a living record agree with it" in again.stdout
+    pushed = re.findall(r"Salesforce knew (\d+\.\d\d) s later\.", again.stdout)
+    assert len(pushed) == 2  # one while nothing ran, one while that push was still there
+    assert all(float(seconds) < 30 for seconds in pushed)
     assert processes_of(config) == []
     assert not config.record.exists()
