@@ -35,7 +35,6 @@ MEANINGS: Mapping[str, str] = {
     "NOT_VISIBLE": "the record is unknown to this org",
     "DELETED_IN_SALESFORCE": "the record was deleted",
     "NO_SALESFORCE_ID": "opted out, but there is no record to mark",
-    "PUSHED_WHILE_DISABLED": "opted out while the nightly sync is disabled",
     "BAD_SALESFORCE_ID": "the Id is malformed: never sent",
 }
 
