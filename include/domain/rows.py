@@ -26,7 +26,7 @@ _JUDGED: Final = {
     "in_the_way": "str",
     "retry_after": TIME,
 }
-_NO_JUDGEMENTS: Final = pd.DataFrame(columns=[*_JUDGED, "reason"]).astype(
+NO_JUDGEMENTS: Final = pd.DataFrame(columns=[*_JUDGED, "reason"]).astype(
     {**_JUDGED, "reason": "str"}
 )
 
@@ -65,7 +65,7 @@ def retired(life: Life) -> pd.DataFrame:
 def judgements(judged: pd.DataFrame, dropped: pd.DataFrame) -> pd.DataFrame:
     """Return one row per judged resubscribe, with the reason in plain English."""
     if judged.empty and dropped.empty:
-        return _NO_JUDGEMENTS
+        return NO_JUDGEMENTS
     both = pd.concat([judged, dropped], ignore_index=True).astype(_JUDGED)
     both = both.sort_values("act_id", ignore_index=True)
     return both.assign(reason=sentences.explain_judgements(both))

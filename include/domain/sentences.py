@@ -4,6 +4,7 @@ A sentence stands alone: who said no, where and when, and what the sync does abo
 contains an address or a name.
 """
 
+from datetime import datetime
 from string import Formatter
 from typing import Final
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from include.domain.conflicts import Code, Judgement
 
+_MINUTE: Final = "%Y-%m-%d %H:%M UTC"
 _SET_STORE: Final = "so the store is set to opted out"
 _SET_SALESFORCE: Final = "so Salesforce is set to opted out"
 _CLEAR_STORE: Final = "so the store is cleared"
@@ -264,6 +266,12 @@ def _sides(decisions: pd.DataFrame) -> pd.Series:
     return side.where(clears, "clear " + side)
 
 
+def of_opt_out(code: Code, obj: str, at: datetime, origin: str) -> str:
+    """Return the sentence of one opt-out that Salesforce does not show, as `explain` has it."""
+    act = f"on {at.strftime(_MINUTE)} ({origin})"
+    return _SENTENCES[code, "salesforce"].format(act=act, object=obj)
+
+
 def explain_unlinked(codes: pd.Series) -> pd.Series:
     """Return one sentence per person whose opt-out cannot reach Salesforce."""
     return codes.map({code.value: text for code, text in _UNLINKED.items()}).astype("str")
@@ -342,7 +350,7 @@ def _again(rows: pd.DataFrame) -> pd.Series:
 
 
 def _minute(times: pd.Series) -> pd.Series:
-    minutes: pd.Series = times.dt.strftime("%Y-%m-%d %H:%M UTC").astype("str")
+    minutes: pd.Series = times.dt.strftime(_MINUTE).astype("str")
     return minutes.fillna("an unknown day")
 
 

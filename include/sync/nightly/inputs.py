@@ -165,6 +165,8 @@ def _modified_by(extract: Extract, record_ids: pd.Series, user: str) -> list[str
 
 def to_judge(resubscribes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
     """Leave out what was refused before, and tell what was held: a `frames.Resubscribes`."""
+    if resubscribes.empty:
+        return resubscribes.assign(was_held=pd.Series(dtype=BOOLEAN))
     refused = judged.loc[judged["is_refused"], "act_id"]
     held = judged.loc[judged["was_held"], "act_id"]
     left = resubscribes[~resubscribes["act_id"].isin(refused).to_numpy(bool)]

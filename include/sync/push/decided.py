@@ -4,16 +4,19 @@ The plan is committed before anything is sent: a push that is killed in between 
 it may have done. See `lost`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
 from include.audit import decisions, links, orgs, outbox, runs, settings, writes
 from include.audit.runs import Run
+from include.domain import ordinary
+from include.domain.aligned import NULL
 from include.domain.conflicts import Judgement, Verdict
 from include.domain.merge import MergeResult
 from include.domain.values import Outcome, Side
@@ -21,7 +24,7 @@ from include.store import acts as store_acts
 from include.store.database import transaction
 from include.sync.choices import ChoicesChangedError
 from include.sync.groups import Groups, Reader
-from include.sync.nightly.inputs import read_at, read_times
+from include.sync.nightly.inputs import choices_of, read_at, read_times
 from include.sync.nightly.load import acts_of, store_outcomes, unconfirmed
 from include.sync.nightly.merge import clears_of, decide_for, record_decided
 from include.sync.nightly.steps import columns_of
@@ -132,7 +135,7 @@ def record(work: Work, merged: Merged, key: str) -> Decided:
     return Decided(
         run=run,
         labels=merged.labels,
-        opt_outs=_planned(result.decisions, value=True).query("side == 'salesforce'"),
+        opt_outs=_planned(result.decisions, value=True, sides=(Side.SALESFORCE,)),
         clears=clears,
         accepted=result.judgements[result.judgements["verdict"] == Verdict.ACCEPTED.value],
         consents=merged.groups.resubscribes,
@@ -163,12 +166,28 @@ def _merge(work: Work, run: Run, groups: Groups, mine: Collection[int]) -> Merge
         deferred = frozenset(person for person, label in labels.items() if label in taken)
     if deferred:
         groups = groups.without({*deferred})
-    extract = groups.extract(work.access)
-    times = read_times(work.engine, work.client, extract, run, work.access)
-    result = decide_for(run, work.access, replace(extract, times=times))
+    result = _ordinary(work, run, groups)
+    if result is None:
+        extract = groups.extract(work.access)
+        times = read_times(work.engine, work.client, extract, run, work.access)
+        result = decide_for(run, work.access, replace(extract, times=times))
     if not work.is_enabled:
         result = only_opt_outs(result)
     return Merged(run, groups, labels, result, deferred)
+
+
+def _ordinary(work: Work, run: Run, groups: Groups) -> MergeResult | None:
+    """Decide what `merge` would, in a hundredth of its time, if all of it is ordinary."""
+    chosen = choices_of(run.settings.settings)
+    return ordinary.merge(
+        groups.people,
+        groups.opt_outs,
+        groups.resubscribes,
+        groups.links,
+        groups.records.values(),
+        chosen,
+        work.access.readable(chosen.fields),
+    )
 
 
 def _says_anything(result: MergeResult) -> bool:
@@ -176,20 +195,23 @@ def _says_anything(result: MergeResult) -> bool:
     return any(len(each) for each in (*frames, result.visibility, result.unlinked))
 
 
-def _planned(decided: pd.DataFrame, *, value: bool) -> pd.DataFrame:
+def _planned(
+    decided: pd.DataFrame, *, value: bool, sides: Sequence[Side] = tuple(_SIDES)
+) -> pd.DataFrame:
     """Return the writes of one value, one row per person, field and side."""
-    sides = []
-    for side, target in _SIDES.items():
-        wanted = (decided[target] == value).fillna(False).astype(bool)
-        rows = decided.loc[wanted, list(_PLANNED)]
-        sides.append(rows.assign(side=side.value, target=value))
-    return pd.concat(sides, ignore_index=True)
+    at = [
+        np.flatnonzero(decided[_SIDES[side]].to_numpy(np.int8, na_value=NULL) == int(value))
+        for side in sides
+    ]
+    rows = decided[list(_PLANNED)].take(np.concatenate(at)).reset_index(drop=True)
+    side_of = np.repeat([side.value for side in sides], [len(each) for each in at])
+    return rows.assign(side=pd.Series(side_of, dtype="str"), target=value)
 
 
 def _write_store(conn: Connection, run: Run, result: MergeResult, key: str, now: datetime) -> None:
     """Opt out in the store whom a record opts out, and name the records that live on."""
     chosen = run.settings.settings
-    planned = _planned(result.decisions, value=True).query("side == 'store'")
+    planned = _planned(result.decisions, value=True, sides=(Side.STORE,))
     if not planned.empty:
         acts = store_acts.record_opt_outs(
             conn,

@@ -103,12 +103,7 @@ def _opt_outs(work: Work, decided: Decided) -> Iterator[pd.DataFrame]:
     rows = rows[writable]
     if rows.empty:
         return
-    records = rows.groupby("record_id", sort=False).agg(
-        object=("object", "first"),
-        account_id=("account_id", "first"),
-        fields=("field", lambda names: tuple(sorted(set(names)))),
-    )
-    for result in work.client.opt_out(records.reset_index()):
+    for result in work.client.opt_out(_records(rows)):
         sent = rows[rows["record_id"].isin(result["record_id"])]
         outcomes = salesforce_outcomes(sent, result)
         done = outcomes["outcome"] == Outcome.APPLIED.value
@@ -116,6 +111,17 @@ def _opt_outs(work: Work, decided: Decided) -> Iterator[pd.DataFrame]:
             outcome=outcomes["outcome"].mask(done, Outcome.CONFIRMED.value),
             code=outcomes["code"].mask(done, PUSHED),
         )
+
+
+def _records(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per record, with all fields that are to be set."""
+    named = zip(rows["record_id"].tolist(), rows["field"].tolist(), strict=True)
+    fields: dict[str, set[str]] = {}
+    for record_id, field in named:
+        fields.setdefault(record_id, set()).add(field)
+    first = rows.loc[~rows["record_id"].duplicated(), ["record_id", "object", "account_id"]]
+    named_once = [tuple(sorted(of)) for of in fields.values()]
+    return first.assign(fields=pd.Series(named_once, first.index))
 
 
 def _clears(
