@@ -74,6 +74,8 @@ def record_decisions(conn: Connection, run: Run, decisions: pd.DataFrame, *, now
         StaleAttemptError: a newer attempt has replaced this one.
     """
     guard(conn, run, now=now)
+    if decisions.empty:
+        return 0
     values = {"run_id": run.id, "org_id": run.org_id, "now": now}
     with staged(conn, "new_decision", decisions, DECISIONS):
         return conn.execute(sql_file(HERE, "record_decisions"), values).rowcount

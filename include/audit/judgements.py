@@ -26,6 +26,7 @@ JUDGEMENTS = pa.schema(
     ]
 )
 JUDGED_DTYPES = {"act_id": "int64", "is_refused": "bool", "was_held": "bool"}
+_NOBODY = pd.DataFrame(columns=list(JUDGED_DTYPES)).astype(JUDGED_DTYPES)
 
 
 @database_errors()
@@ -47,6 +48,8 @@ def record_judgements(conn: Connection, run: Run, judged: pd.DataFrame, *, now: 
         StaleAttemptError: a newer attempt has replaced this one.
     """
     guard(conn, run, now=now)
+    if judged.empty:
+        return 0
     with staged(conn, "new_judgement", judged, JUDGEMENTS):
         values = {"run_id": run.id, "now": now}
         return conn.execute(sql_file(HERE, "record_judgements"), values).rowcount
@@ -64,5 +67,8 @@ def judged_before(conn: Connection, act_ids: Iterable[int] | None = None) -> pd.
         One row per act: `act_id` int64, `is_refused` bool (last: it is not judged again),
         `was_held` bool (a brake stopped it when it was judged good: it does not expire).
     """
-    values = {"everybodys": act_ids is None, "acts": [int(each) for each in act_ids or ()]}
+    acts = [int(each) for each in act_ids or ()]
+    if act_ids is not None and not acts:
+        return _NOBODY
+    values = {"everybodys": act_ids is None, "acts": acts}
     return fetch_frame(conn.execute(sql_file(HERE, "judged_before"), values), JUDGED_DTYPES)

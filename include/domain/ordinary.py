@@ -32,12 +32,10 @@ from include.domain.row_parts import DTYPES, TIME
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _UNKNOWN: Final = np.iinfo(np.int64).min  # how numpy spells a time that is not known
-_NOTHING: Final = {
-    "relinks": ("person_id", "from_record_id", "to_record_id", "code"),
-    "retired": ("person_id", "record_id", "object", "field"),
-    "visibility": ("person_id", "record_id", "object", "field", "is_visible", "is_deleted"),
-    "unlinked": ("person_id", "salesforce_id", "code"),
-}
+_RELINKS: Final = pd.DataFrame(columns=["person_id", "from_record_id", "to_record_id", "code"])
+_RETIRED: Final = pd.DataFrame(columns=["person_id", "record_id", "object", "field"])
+_VISIBILITY: Final = _RETIRED.assign(is_visible=None, is_deleted=None)
+_UNLINKED: Final = pd.DataFrame(columns=["person_id", "salesforce_id", "code"])
 
 
 class _Act(NamedTuple):
@@ -174,15 +172,17 @@ def _result(decided: list[_Row], choices: Choices, readable: Readable) -> MergeR
     ]
     objects = [row.record.object for row in decided if row.field == choices.fields[0]]
     looked_at = sorted({str(each) for of in readable.values() for each in of})
-    nothing = {name: pd.DataFrame(columns=list(of)) for name, of in _NOTHING.items()}
     return MergeResult(
         decisions=_decisions(decided, codes, choices),
         judgements=rows.NO_JUDGEMENTS,
+        relinks=_RELINKS,
+        retired=_RETIRED,
+        visibility=_VISIBILITY,
+        unlinked=_UNLINKED,
         counts={str(code): codes.count(code) for code in {*codes}},
         lost={},
         opted_out={each: (0, objects.count(each)) for each in looked_at},
         crowded=[],
-        **nothing,
     )
 
 

@@ -18,17 +18,20 @@ def outcomes(
         codes: Salesforce's status code of every record that did not succeed.
         job_id: the Bulk job, null for a collection.
     """
-    code = record_ids.map(dict(codes)).astype("str")
+    nothing = pd.Series(None, index=record_ids.index, dtype="str")
+
+    def told(words: Mapping[str, str]) -> pd.Series:
+        return code.map(dict(words)).astype("str") if codes else nothing
+
+    code = record_ids.map(dict(codes)).astype("str") if codes else nothing
     reasons = {each: explain(each) for each in set(codes.values())}
     return pd.DataFrame(
         {
             "record_id": record_ids,
             "succeeded": code.isna(),
-            "failure_class": code.map(
-                {each: reason.failure_class.value for each, reason in reasons.items()}
-            ).astype("str"),
+            "failure_class": told({each: of.failure_class.value for each, of in reasons.items()}),
             "code": code,
-            "fix": code.map({each: reason.fix for each, reason in reasons.items()}).astype("str"),
+            "fix": told({each: of.fix for each, of in reasons.items()}),
             "job_id": pd.Series(job_id, index=record_ids.index, dtype="str"),
         }
     )

@@ -143,8 +143,10 @@ def fetch_frame(
     result: CursorResult[tuple[object, ...]], dtypes: Mapping[str, Any]
 ) -> pd.DataFrame:
     """The rows of a small query as a frame with these columns and dtypes, also when empty."""
-    frame = pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
-    return frame.astype(dtypes)[list(dtypes)]
+    columns = _columns(result)
+    return pd.DataFrame(
+        {name: pd.Series(columns.get(name, ()), dtype=dtype) for name, dtype in dtypes.items()}
+    )
 
 
 def fetch_arrow(
@@ -155,8 +157,7 @@ def fetch_arrow(
     Made of columns, not of rows: a push reads a few rows at a time, and casting a frame takes
     longer than the query.
     """
-    names = list(result.keys())
-    columns = dict(zip(names, zip(*result.fetchall(), strict=True), strict=False))
+    columns = _columns(result)
     return pd.DataFrame(
         {
             name: pd.arrays.ArrowExtensionArray(
@@ -165,6 +166,11 @@ def fetch_arrow(
             for name, dtype in dtypes.items()
         }
     )
+
+
+def _columns(result: CursorResult[tuple[object, ...]]) -> dict[str, tuple[object, ...]]:
+    """Return the values by column; without rows there are none."""
+    return dict(zip(result.keys(), zip(*result.fetchall(), strict=True), strict=False))
 
 
 def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:

@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Engine
 from upath import UPath
@@ -11,6 +12,7 @@ from include.audit import decisions, held, judgements, links, past_nights, runs,
 from include.audit.runs import Run
 from include.audit.settings import Settings
 from include.domain import brakes, interval, sentences
+from include.domain.aligned import NULL
 from include.domain.brakes import Limits
 from include.domain.conflicts import Code, Judgement, Verdict
 from include.domain.frames import Extract
@@ -125,7 +127,8 @@ def record_decided(
     is_held = may_hold and not clears.empty and _is_held(conn, run, len(clears), now)
     decisions.record_decisions(conn, run, result.decisions, now=now)
     news = _record_observations(conn, run, result, now)
-    decisions.record_decisions(conn, run, _unlinked_decisions(run, news), now=now)
+    if len(news):
+        decisions.record_decisions(conn, run, _unlinked_decisions(run, news), now=now)
     if not run.plan_only:
         _record_judgements(conn, run, result.judgements, is_held=is_held, now=now)
         if is_held:
@@ -143,8 +146,10 @@ def _stage_results(stage: Stage, result: MergeResult, now: datetime) -> None:
 
 def clears_of(decided: pd.DataFrame) -> pd.DataFrame:
     """Return the decisions that clear something on some side."""
-    opted_in = (decided["target_store"] == False) | (decided["target_salesforce"] == False)  # noqa: E712
-    return decided[opted_in.fillna(False).astype(bool)]
+    targets = (decided["target_store"], decided["target_salesforce"])
+    store, salesforce = (target.to_numpy(np.int8, na_value=NULL) for target in targets)
+    cleared: pd.DataFrame = decided.loc[(store == 0) | (salesforce == 0)]
+    return cleared
 
 
 def _opt_outs(decided: pd.DataFrame) -> int:
@@ -196,6 +201,8 @@ def _record_observations(
 
     A plan-only night tells the same news and remembers nothing, so the real one tells them again.
     """
+    if run.kind == "push" and result.visibility.empty and result.unlinked.empty:
+        return result.unlinked
     with conn.begin_nested() as savepoint:
         links.record_visibility(conn, run, result.visibility, now=now)
         is_complete = Code.UNREADABLE_FIELD not in result.counts and run.kind == "night"

@@ -120,7 +120,7 @@ def _settle(
         outbox.settle(conn, decided.run, _frame(settled), now=now)
         if gone:
             outbox.forget(conn, decided.run, gone, now=now)
-    everything = pd.concat([written.outcomes, written.recorded], ignore_index=True)
+    everything = written.everything
     return Done(
         people=len(claimed),
         pushed=_records(everything, value=True),
@@ -136,7 +136,7 @@ def _looked(
     """Gather what was found and done, in the words of `settling`."""
     result, labels = merged.result, merged.labels
     in_store = merged.groups.everybody
-    done = pd.concat([written.outcomes, written.recorded], ignore_index=True)
+    done = written.everything
     everybody = {person: labels.get(person, f"person {person}") for person in in_store}
     unread = {p for p, label in labels.items() if work.is_unreadable(label)}
     return Looked(
@@ -155,8 +155,11 @@ def _looked(
 
 
 def _frame(settled: list[Settled]) -> pd.DataFrame:
-    frame = pd.DataFrame(settled, columns=list(Settled._fields))
-    return frame.astype({"next_attempt_at": "datetime64[us, UTC]"})
+    columns = dict(zip(Settled._fields, zip(*settled, strict=True), strict=False))
+    due = pd.Series(columns.get("next_attempt_at", ()), dtype="datetime64[us, UTC]")
+    return pd.DataFrame({name: columns.get(name, ()) for name in Settled._fields}).assign(
+        next_attempt_at=due
+    )
 
 
 def _failed(settled: list[Settled]) -> Counter[str]:
@@ -165,6 +168,7 @@ def _failed(settled: list[Settled]) -> Counter[str]:
 
 def _records(outcomes: pd.DataFrame, *, value: bool) -> int:
     """Count the boxes of Salesforce that were written."""
-    done = (outcomes["outcome"] == Outcome.CONFIRMED.value) & (outcomes["target"] == value)
-    of = outcomes[done & (outcomes["side"] == Side.SALESFORCE.value)]
-    return len(of[["record_id", "field"]].drop_duplicates())
+    names = ("outcome", "target", "side", "record_id", "field")
+    written = zip(*(outcomes[name].tolist() for name in names), strict=True)
+    wanted = (Outcome.CONFIRMED.value, value, Side.SALESFORCE.value)
+    return len({row[3:] for row in written if row[:3] == wanted})

@@ -226,8 +226,6 @@ def _write_store(conn: Connection, run: Run, result: MergeResult, key: str, now:
         store_acts.relink_people(conn, result.relinks.drop(columns="code"))
     if not result.retired.empty:
         links.retire_links(conn, run, result.retired, now=now)
-    reached = result.decisions.loc[
-        ~result.decisions["person_id"].isin(result.unlinked["person_id"])
-    ]
-    if not reached.empty:
-        decisions.forget_unlinked(conn, run, reached["person_id"].unique(), now=now)
+    reached = {*result.decisions["person_id"].tolist()} - {*result.unlinked["person_id"].tolist()}
+    if reached:
+        decisions.forget_unlinked(conn, run, sorted(reached), now=now)

@@ -38,6 +38,13 @@ class Written:
     interrupted: TransientSyncError | None
     left: Mapping[str, Failure]
 
+    @property
+    def everything(self) -> pd.DataFrame:
+        """Return both, in one frame."""
+        if self.recorded.empty:
+            return self.outcomes
+        return pd.concat([self.outcomes, self.recorded], ignore_index=True)
+
 
 def carry_out(work: Work, decided: Decided) -> Written:
     """Write what was decided, in Salesforce; the store was written with the decision.
