@@ -17,17 +17,28 @@ from typing import Final
 
 LIBRARIES: Final = (
     "adbc_driver_postgresql.dbapi",
+    "airflow.dag_processing.dagbag",
     "airflow.providers.salesforce.hooks.salesforce",
+    "airflow.providers.standard.decorators.python",
+    "airflow.sdk.bases.sensor",
+    "airflow.sdk.definitions.connection",
+    "airflow.sdk.definitions.decorators",
+    "airflow.sdk.definitions.retry_policy",
+    "airflow.sdk.observability.stats",
     "pandas",
     "pandera.pandas",
-    "pandera.backends.pandas.builtin_checks",
     "psycopg2",
     "pyarrow.csv",
     "pyarrow.parquet",
     "sqlalchemy.dialects.postgresql.psycopg2",
     "upath",
 )
-PROJECT: Final = ("include.deployment", "include.sync.nightly", "include.sync.push")
+PROJECT: Final = (
+    "include.deployment",
+    "include.sync.alerts",
+    "include.sync.nightly",
+    "include.sync.push",
+)
 ONLY_LIBRARIES: Final = "--libraries-only"
 
 
@@ -36,8 +47,17 @@ def main(arguments: list[str]) -> None:
     only_libraries = arguments[:1] == [ONLY_LIBRARIES]
     for module in LIBRARIES if only_libraries else (*LIBRARIES, *PROJECT):
         import_module(module)
+    _use_pandera_once()
     sys.argv = ["airflow", *arguments[only_libraries:]]
     runpy.run_module("airflow", run_name="__main__", alter_sys=True)
+
+
+def _use_pandera_once() -> None:
+    """Check nothing: pandera imports most of itself only when it is first used."""
+    import pandas as pd
+    import pandera.pandas as pa
+
+    pa.DataFrameSchema({}).validate(pd.DataFrame())
 
 
 if __name__ == "__main__":
