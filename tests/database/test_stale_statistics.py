@@ -1,4 +1,4 @@
-"""Reading everybody takes no longer where statistics know nothing of the rows yet."""
+"""Nothing takes longer where statistics know nothing of the rows yet."""
 
 from pathlib import Path
 
@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import Engine, text
 from upath import UPath
 
+from include.audit import decisions, links, writes
 from include.store import people
 from include.store.database import transaction
-from tests.database.world import add_people
+from tests.database import world
+from tests.database.world import NOW, add_people
 
 UNTIL_ANALYZED = """
 ALTER TABLE engagement.unsubscribe SET (autovacuum_enabled = off)
@@ -57,3 +59,15 @@ def test_many_clears_that_no_statistics_know_are_joined_at_once(
     )
     assert (counts.people, counts.opted_out, counts.opt_outs) == (40_000, 35_000, 35_000)
     assert counts.resubscribes == 5_000
+
+
+def test_a_push_of_thousands_to_a_new_org_reads_each_link_once(engine: Engine) -> None:
+    """All of them for each write, 10,000 are a hundred million."""
+    persons, run = range(1, 10_001), world.open_run(engine)
+    with transaction(engine) as conn:
+        for table in ("link", "write_attempt_default"):
+            conn.execute(text(f"ALTER TABLE opt_out_sync.{table} SET (autovacuum_enabled = off)"))
+        decisions.record_decisions(conn, run, world.decisions(persons), now=NOW)
+        writes.record_outcomes(conn, run, world.outcomes(persons, "confirmed"), now=NOW)
+        conn.execute(text("SET LOCAL statement_timeout = '5s'"))
+        assert links.move_bases(conn, run, now=NOW, person_ids=persons) == len(persons)
