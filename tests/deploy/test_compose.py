@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import unsubscribe_sync_connections as connections
+import unsubscribe_sync_push as pushes
 import yaml
 from airflow.api_fastapi import core_api
 from airflow.api_fastapi.core_api.datamodels.monitor import HealthInfoResponse
@@ -29,6 +30,7 @@ from local.salesforce_emulator.connection import (
     DEFAULT_CLIENT_SECRET,
     connection_json,
 )
+from plugins import unsubscribe_sync_preload as preload
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
@@ -39,6 +41,7 @@ ENVIRONMENT: dict[str, str] = COMPOSE["x-airflow"]["environment"]
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
 VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 HOME = "/opt/airflow"
+PRELOADED = preload.__name__
 
 
 def all_texts(node: Any = COMPOSE) -> Iterator[str]:
@@ -52,6 +55,11 @@ def all_texts(node: Any = COMPOSE) -> Iterator[str]:
         yield str(node)
 
 
+PATIENCE = {
+    "OPT_OUT_SYNC_PUSH_LINGER_SECONDS": Deployment(staging="-").push_linger_seconds,
+    "OPT_OUT_SYNC_PUSH_LONGEST_SECONDS": Deployment(staging="-").push_longest_seconds,
+    "OPT_OUT_SYNC_SWEEP_SECONDS": pushes.SWEEP_EVERY.total_seconds(),
+}
 VARIABLES = sorted({found for text in all_texts() for found in VARIABLE.findall(text)})
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
@@ -81,6 +89,8 @@ def test_every_command_is_one_of_airflow_or_of_the_project(service, command):
     program, *arguments = command
     if program == "airflow":
         assert callable(get_parser().parse_args(arguments).func)
+    elif arguments[:2] == ["-m", PRELOADED]:
+        assert callable(get_parser().parse_args(arguments[2:]).func)
     elif arguments[:2] == ["-m", "include.cli"]:
         assert callable(cli.parser().parse_args(arguments[2:]).command)
     elif arguments[:2] == ["-m", "local.salesforce_emulator"]:
@@ -97,8 +107,8 @@ def test_the_four_components_of_airflow_and_nothing_else_run():
         if name != "init" and "profiles" not in service
     }
     assert started == {
-        name: ["airflow", name]
-        for name in ("api-server", "scheduler", "dag-processor", "triggerer")
+        "scheduler": ["python", "-m", PRELOADED, "scheduler"],
+        **{name: ["airflow", name] for name in ("api-server", "dag-processor", "triggerer")},
     }
 
 
@@ -167,10 +177,10 @@ def test_the_connections_are_those_that_the_plugins_ask_for():
 
 
 def test_the_variables_of_the_project_are_read_by_it():
-    defaults = (ROOT / "plugins/unsubscribe_sync_defaults.py").read_text()
+    plugins = "".join(path.read_text() for path in (ROOT / "plugins").glob("*.py"))
     fields = {*Deployment.model_fields, *Environment.model_fields}
     known = {f"OPT_OUT_SYNC_{field.upper()}" for field in fields}
-    known |= set(re.findall(r"OPT_OUT_SYNC_\w+", defaults))
+    known |= set(re.findall(r'environ\.get\("(OPT_OUT_SYNC_\w+)"', plugins))
     given = {name for name in ENVIRONMENT if name.startswith("OPT_OUT_SYNC_")}
     assert given <= known
     assert {"OPT_OUT_SYNC_STAGING", "OPT_OUT_SYNC_DATABASE_URL"} <= given
@@ -241,6 +251,8 @@ def test_a_secret_has_no_default_and_a_sentence_when_it_is_missing(name, kind, t
         assert (kind, text, EXAMPLE[name]) == ("-", "8080", "8080")
     elif name == "SALESFORCE_CA_BUNDLE":
         assert (kind, text, EXAMPLE[name]) == ("-", "", "")
+    elif name in PATIENCE:
+        assert (kind, float(text), float(EXAMPLE[name])) == ("-", PATIENCE[name], PATIENCE[name])
     else:
         assert kind == "?", f"{name} has no sentence for the person who forgot it"
         assert text.endswith("see .env.example")

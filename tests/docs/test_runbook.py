@@ -9,8 +9,10 @@ import pytest
 
 import include
 from include.domain.errors import OptOutSyncError, PermanentSyncError, TransientSyncError
+from include.domain.values import FailureClass
+from include.sync.push import trouble
 from tests.docs.commands import commands, options_of
-from tests.docs.pages import ROOT, code_spans, page, rows
+from tests.docs.pages import ROOT, code_spans, page, rows, section
 
 RUNBOOK = page("docs/runbook.md")
 DOTS = "…"
@@ -26,7 +28,7 @@ def flattened(node):
 
 
 def said_by_the_code():
-    for path in (ROOT / "include").rglob("*.py"):
+    for path in [*(ROOT / "include").rglob("*.py"), *(ROOT / "plugins").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr) or (
                 isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -67,3 +69,12 @@ def test_every_error_of_the_product_is_explained():
 def test_every_option_that_the_runbook_names_exists():
     named = set(re.findall(r"--[a-z-]+-[a-z-]+", RUNBOOK))
     assert named <= {option for _, parser in commands() for option in options_of(parser)}
+
+
+def test_every_pause_of_the_push_that_ends_by_itself_is_explained():
+    codes = {trouble.code_of(kind.__new__(kind)) for kind in trouble.PASSING}
+    assert codes | {trouble.LOW_BUDGET} <= {*code_spans(section(RUNBOOK, "The push"))}
+
+
+def test_every_class_of_a_push_that_failed_is_explained():
+    assert {each.value for each in FailureClass} <= {*code_spans(section(RUNBOOK, "The push"))}
