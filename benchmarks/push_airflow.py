@@ -16,7 +16,7 @@ from local.demo.web import NotReachableError
 from local.supervisor import Supervisor
 
 PUSH, NAIVE = "unsubscribe_push", "naive_push"
-LISTENERS = "SELECT FROM pg_stat_activity WHERE application_name = 'opt_out_sync push'"
+LISTENERS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'opt_out_sync push'"
 PRELOADED = ("plugins.unsubscribe_sync_preload", "scheduler", "--skip-serve-logs")
 PLAIN = ("airflow", "scheduler", "--skip-serve-logs")
 IDLE_SLEEP = "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME"

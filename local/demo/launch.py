@@ -265,12 +265,13 @@ def _one_night(demo: Demo) -> bool:
 def _one_push(demo: Demo) -> None:
     """Let two people unsubscribe, and tell when Salesforce knew."""
     demo.console.say()
-    with demo.console.step("Pushes") as step:
+    with demo.console.step("Two unsubscribes, pushed") as step:
         wait = demo.supervisor.wait_until
         told = list(push.show(demo.airflow, demo.databases.store, demo.emulator, wait))
         step.result = "done"
+    demo.console.say(f"Between nights, DAG {push.DAG_ID} tells Salesforce of each unsubscribe:")
     for line in told:
-        demo.console.say(line)
+        demo.console.say(f"  {line}")
 
 
 def tell_night(

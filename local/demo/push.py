@@ -80,8 +80,8 @@ def show(api: AirflowApi, store_url: str, emulator: Emulator, wait: Wait) -> Ite
     """
     switch_on(api, store_url, wait)
     first, second = untouched(store_url, "NOT s.is_opted_out")
-    yield _told(first[0], store_url, emulator, wait, "nothing ran")
-    yield _told(second[0], store_url, emulator, wait, "that push was still there")
+    yield _told(first[0], store_url, emulator, wait, "nothing ran, so a task had to start")
+    yield _told(second[0], store_url, emulator, wait, "that task was still there")
 
 
 def switch_on(api: AirflowApi, store_url: str, wait: Wait) -> None:
@@ -110,7 +110,7 @@ def _told(person_id: int, store_url: str, emulator: Emulator, wait: Wait, while_
         raise DemoError(f"Person {person_id} is told to be pushed, and Salesforce knows nothing.")
     name = records[arrived.record_id]["Name"]
     return (
-        f"Person {person_id} ({name}) unsubscribed while {while_}: Salesforce knew "
+        f"Person {person_id} ({name}), while {while_}: Salesforce knew "
         f"{arrived.seconds:.2f} s later."
     )
 
