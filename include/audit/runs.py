@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, RowMapping, text
@@ -208,15 +208,22 @@ def enter(engine: Engine, run_id: int, step: str, *, now: datetime) -> Run:
         return _start_step(conn, _read(conn, run_id), step, now)
 
 
+_PROVEN: Final = "opt_out_sync.proven"
+
+
 @database_errors()
 def guard(conn: Connection, run: Run, *, now: datetime) -> None:
     """Prove, inside a writing transaction, that this attempt is the current one.
 
-    Locks the run's row until the transaction ends and renews the lease.
+    Locks the run's row until the transaction ends and renews the lease. What was proven stays true
+    as long as the lock is held, so the same transaction proves it once.
 
     Raises:
         StaleAttemptError: it is not; let the transaction roll back.
     """
+    proof = (conn.get_transaction(), run.id, run.step, run.fence)
+    if conn.info.get(_PROVEN) == proof:
+        return
     lease = {"run_id": run.id, "lease": now + lease_of(run.kind)}
     locked = conn.execute(text(run_sql.LOCK_AND_RENEW), lease).scalar()
     # A second statement on purpose: it must see what was committed while the lock was waited for.
@@ -225,6 +232,8 @@ def guard(conn: Connection, run: Run, *, now: datetime) -> None:
         raise StaleAttemptError(
             f"run {run.id}, step {run.step or '(none)'} was replaced: nothing was written"
         )
+    if not conn.in_nested_transaction():  # a savepoint that is rolled back gives its locks back
+        conn.info[_PROVEN] = proof
 
 
 @database_errors()

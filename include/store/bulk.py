@@ -21,6 +21,7 @@ from upath import UPath
 from include.store.database import libpq_uri
 from include.store.errors import StoreUnavailableError, database_errors
 
+GUESSED = 200  # rows; the planner takes a table that it does not know for one of that size
 ROWS_PER_COPY = 200_000
 
 
@@ -133,8 +134,9 @@ def staged(
     rows = _to_arrow(frame, schema)
     connection.execute(text(f"CREATE TEMPORARY TABLE {name} ({columns}) ON COMMIT DROP"))
     _copy(connection, name, rows)
-    # One column is enough for the planner to know how many rows there are.
-    connection.execute(text(f"ANALYZE {name} ({schema.names[0]})"))
+    if rows.num_rows > GUESSED:
+        # One column is enough for the planner to know how many rows there are.
+        connection.execute(text(f"ANALYZE {name} ({schema.names[0]})"))
     yield
     connection.execute(text(f"DROP TABLE {name}"))
 

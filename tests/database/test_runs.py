@@ -99,6 +99,39 @@ def test_a_superseded_attempt_writes_nothing(engine: Engine) -> None:
         assert count(conn, "merge_audit") == 0
 
 
+def test_a_transaction_proves_itself_once_and_the_next_one_again(engine: Engine) -> None:
+    run = open_run(engine)
+    with transaction(engine) as conn:
+        runs.guard(conn, run, now=NOW)
+        locked = conn.execute(text("SELECT xmin FROM opt_out_sync.sync_run")).scalar_one()
+        runs.guard(conn, run, now=LATER)
+        assert conn.execute(text("SELECT xmin FROM opt_out_sync.sync_run")).scalar_one() == locked
+    open_run(engine, now=LATER)
+    with pytest.raises(StaleAttemptError), transaction(engine) as conn:
+        runs.guard(conn, run, now=LATER)
+
+
+def test_one_proof_does_not_speak_for_another_run_or_step(engine: Engine) -> None:
+    old = open_run(engine)
+    new = open_run(engine, now=LATER)
+    with transaction(engine) as conn:
+        runs.guard(conn, new, now=LATER)
+        with pytest.raises(StaleAttemptError):
+            runs.guard(conn, old, now=LATER)
+
+
+def test_what_a_savepoint_proved_is_proved_again_after_it_was_rolled_back(engine: Engine) -> None:
+    """Its lock is gone: somebody else may have replaced the attempt since."""
+    run = open_run(engine)
+    with transaction(engine) as conn:
+        with conn.begin_nested() as savepoint:
+            runs.guard(conn, run, now=NOW)
+            savepoint.rollback()
+        open_run(engine, now=LATER)
+        with pytest.raises(StaleAttemptError):
+            runs.guard(conn, run, now=LATER)
+
+
 def test_an_attempt_that_is_replaced_while_it_waits_writes_nothing(engine: Engine) -> None:
     """The zombie's first statement is already under way when its successor commits."""
     run = open_run(engine)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from include.audit import writes
@@ -15,7 +16,7 @@ from include.domain.errors import TransientSyncError
 from include.domain.values import Outcome, Side
 from include.store.database import transaction
 from include.sync.nightly.clears import Clear, Worker, clears_of
-from include.sync.nightly.load import read_only, salesforce_outcomes
+from include.sync.nightly.load import read_only
 from include.sync.push.decided import Decided
 from include.sync.push.settling import PUSHED, Failure
 from include.sync.push.trouble import PASSING, failure_of
@@ -111,13 +112,24 @@ def _opt_outs(work: Work, decided: Decided) -> Iterator[pd.DataFrame]:
     if rows.empty:
         return
     for result in work.client.opt_out(_records(rows)):
-        sent = rows[rows["record_id"].isin(result["record_id"])]
-        outcomes = salesforce_outcomes(sent, result)
-        done = outcomes["outcome"] == Outcome.APPLIED.value
-        yield outcomes.assign(
-            outcome=outcomes["outcome"].mask(done, Outcome.CONFIRMED.value),
-            code=outcomes["code"].mask(done, PUSHED),
-        )
+        yield _outcomes(rows, result)
+
+
+def _outcomes(rows: pd.DataFrame, result: pd.DataFrame) -> pd.DataFrame:
+    """Give every person of a record the outcome of that record; what was accepted is confirmed."""
+    at = pd.Index(result["record_id"]).get_indexer(pd.Index(rows["record_id"]))
+    sent, told = rows[at >= 0], result.take(at[at >= 0])
+    is_done = told["succeeded"].to_numpy(bool)
+    outcome = np.where(is_done, Outcome.CONFIRMED.value, Outcome.FAILED.value)
+    outcomes: pd.DataFrame = sent.assign(
+        side=Side.SALESFORCE.value,
+        outcome=pd.array(outcome, dtype="str"),
+        failure_class=told["failure_class"].array,
+        code=pd.array(np.where(is_done, PUSHED, told["code"].to_numpy(object)), dtype="str"),
+        fix=told["fix"].array,
+        job_id=told["job_id"].array,
+    )
+    return outcomes
 
 
 def _records(rows: pd.DataFrame) -> pd.DataFrame:
