@@ -40,6 +40,7 @@ test: setup-dev ## Run the tests (TESTS=tests/local chooses some)
 bench: setup-dev ## Measure: program against the way one writes first (minutes)
 	@$(BIN)/python -m benchmarks.merge
 	@$(BIN)/python -m benchmarks.emulator
+	@$(BIN)/python -m benchmarks.push
 
 check: setup-dev ## Lint, format, types, import rules, spelling: changes nothing
 	$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """What waits for unsubscribes in the triggerer, where waiting costs no worker."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import unsubscribe_sync_connections as connections
@@ -31,9 +33,9 @@ class OutboxTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then end the task."""
-        from include.audit.waiting import wait_until_due
-
-        is_due = await wait_until_due(_store, longest=self.seconds)
+        # in a thread: importing takes a while, and others wait in this event loop
+        waiting = await asyncio.to_thread(import_module, "include.audit.waiting")
+        is_due = await waiting.wait_until_due(_store, longest=self.seconds)
         self.log.info("Somebody is due" if is_due else "Nobody was due: sweeping")
         yield TaskSuccessEvent()
 
