@@ -122,17 +122,16 @@ def _play(stage: Stage, plan: Plan) -> None:
 
 def _waiting(running: Airflow, seconds: float) -> None:
     """What it costs when nothing happens."""
-    alone = running.cost(seconds / 2)
-    line("Airflow alone, a minute", alone)
+    line("Airflow alone, a minute", running.cost(seconds / 2))
     running.switch(PUSH, is_on=True)
     running.wait_for_push()
     time.sleep(5)  # what starts has started
-    line("+ the push that waits", running.cost(seconds) - alone)
+    line("with the push waiting", running.cost(seconds))
     running.switch(PUSH, is_on=False)
     running.switch(NAIVE, is_on=True)
     running.wait_for_naive()
     time.sleep(5)
-    line("+ a stock sensor instead", f"{running.cost(seconds) - alone}, one slot")
+    line("with the stock sensor", f"{running.cost(seconds)}; a slot")
     running.switch(NAIVE, is_on=False)
 
 

@@ -30,9 +30,6 @@ class Cost:
     store: float
     airflow: float
 
-    def __sub__(self, other: "Cost") -> "Cost":
-        return Cost(self.cpu - other.cpu, self.store - other.store, self.airflow - other.airflow)
-
     def __str__(self) -> str:
         return (
             f"{self.cpu:.1f} s of CPU, {self.store:.0f} queries of the store, "
