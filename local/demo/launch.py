@@ -269,7 +269,7 @@ def _one_push(demo: Demo) -> None:
         wait = demo.supervisor.wait_until
         told = list(push.show(demo.airflow, demo.databases.store, demo.emulator, wait))
         step.result = "done"
-    demo.console.say(f"Between nights, DAG {push.DAG_ID} tells Salesforce of each unsubscribe:")
+    demo.console.say(f"Between nights, DAG {push.DAG_ID} tells Salesforce who unsubscribed:")
     for line in told:
         demo.console.say(f"  {line}")
 

@@ -110,7 +110,7 @@ def _told(person_id: int, store_url: str, emulator: Emulator, wait: Wait, while_
         raise DemoError(f"Person {person_id} is told to be pushed, and Salesforce knows nothing.")
     name = records[arrived.record_id]["Name"]
     return (
-        f"Person {person_id} ({name}), while {while_}: Salesforce knew "
+        f"Person {person_id} ({name}) did while {while_}: Salesforce knew "
         f"{arrived.seconds:.2f} s later."
     )
 
