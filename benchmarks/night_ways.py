@@ -12,7 +12,6 @@ from sqlalchemy import Engine
 from upath import UPath
 
 from include.domain.values import SalesforceObject
-from include.salesforce.bulk_jobs import Polling
 from include.salesforce.client import SalesforceClient
 from include.salesforce.session import SalesforceSession
 from include.sync import nightly
@@ -55,7 +54,7 @@ def product(engine: Engine, folder: Path) -> Iterable[Part]:
 
 def _client() -> SalesforceClient:
     session = SalesforceSession(lambda http: SalesforceHook(CONNECTION, session=http).get_conn())
-    return SalesforceClient(session, polling=Polling(first=0.05, longest=0.5, deadline=600))
+    return SalesforceClient(session)
 
 
 def stock(engine: Engine, folder: Path) -> Iterable[Part]:
