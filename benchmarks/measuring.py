@@ -1,4 +1,4 @@
-"""Measures a piece of work: clock, processor, memory, and the time it only waited for Salesforce."""
+"""Measures a piece of work: clock, processor, memory, and how long it waited for Salesforce."""
 
 import socket
 import ssl

@@ -1,6 +1,7 @@
 """Two ways to run the same night: this project's steps, and the parts that Airflow comes with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,20 +23,27 @@ FIELD = "HasOptedOutOfEmail"
 COLUMN = FIELD.lower()  # so the hook names it in a frame
 CONNECTION = "salesforce"
 
-Part = tuple[str, Callable[[], Any]]
+# Yields each part with the work to do, and is sent what that returned.
+Parts = Generator[tuple[str, Callable[[], Any]], Any, None]
 
 
-def product(engine: Engine, folder: Path) -> Iterable[Part]:
+@dataclass(frozen=True)
+class Way:
+    """A way to run a night, and whether its parts share nothing but files and databases."""
+
+    parts: Callable[[Engine, Path], Parts]
+    in_processes: bool
+
+
+def product(engine: Engine, folder: Path) -> Parts:
     """The steps of the night as its tasks call them, each with a client of its own."""
     staging, now = UPath(folder), utc_now
-    found: dict[str, Any] = {}
 
-    def begin() -> None:
+    def begin() -> int | None:
         trigger = Trigger("benchmark", None, False)
-        found["run"] = preflight(engine, _client(), trigger, clock=now, announce=lambda _: None)
+        return preflight(engine, _client(), trigger, clock=now, announce=lambda _: None)
 
-    yield "preflight", begin
-    run = found["run"]
+    run = yield "preflight", begin
     yield "extract", lambda: nightly.extract_store(engine, staging, run, clock=now)
     for obj in SalesforceObject:
         yield (
@@ -57,59 +65,78 @@ def _client() -> SalesforceClient:
     return SalesforceClient(session)
 
 
-def stock(engine: Engine, folder: Path) -> Iterable[Part]:
-    """What Airflow and pandas offer: no life cycle, no groups, no evidence, nothing read back."""
-    del folder  # keeps everything in memory
-    hook, found = SalesforceHook(CONNECTION), {}  # type: ignore[var-annotated]
+class Stock:
+    """What Airflow and pandas offer: no life cycle, no groups, no evidence, nothing read back.
 
-    def read_store() -> None:
-        found["people"] = pd.read_sql(PEOPLE, engine)
+    It keeps everything in memory, and writes down only what it changes.
+    """
 
-    def read_records() -> None:
-        found["records"] = pd.concat(
-            hook.object_to_df(
-                hook.make_query(
-                    f"SELECT Id, {FIELD}, SystemModstamp, LastModifiedById FROM {obj}"
-                )["records"]
-            ).assign(object=str(obj.value))
+    def __init__(self, engine: Engine) -> None:
+        """Prepare; nothing is read yet."""
+        self.engine, self.hook = engine, SalesforceHook(CONNECTION)
+        self.people = self.records = self.decided = pd.DataFrame()
+
+    def parts(self) -> Parts:
+        """Yield the work part by part."""
+        yield "extract", self.read_store
+        yield "extract", self.read_records
+        yield "merge", self.merge
+        yield "audit", self.write_audit
+        yield "load", self.write_store
+        yield "load", self.write_records
+
+    def read_store(self) -> None:
+        """Read people, their state and their base."""
+        self.people = pd.read_sql(PEOPLE, self.engine)
+
+    def read_records(self) -> None:
+        """Read Contacts and Leads page by page."""
+        found = (
+            self.hook.object_to_df(self.hook.make_query(QUERY.format(obj.value))["records"])
             for obj in SalesforceObject
         )
-
-    def merge() -> None:
-        joined = found["people"].merge(
-            found["records"], left_on="salesforce_id", right_on="id", how="inner"
-        )
-        joined["decision"] = joined.apply(_decide, axis="columns")
-        found["decided"] = joined[joined["decision"].notna()]
-
-    def write_audit() -> None:
-        rows = found["decided"][["person_id", "id", "base", "is_opted_out", COLUMN, "decision"]]
-        rows.to_sql("stock_audit", engine, if_exists="replace", index=False)
-
-    def write_store() -> None:
-        _acts(found["decided"]).to_sql(
-            "unsubscribe", engine, schema="engagement", if_exists="append", index=False
+        self.records = pd.concat(
+            frame.assign(object=obj.value)
+            for frame, obj in zip(found, SalesforceObject, strict=True)
         )
 
-    def write_records() -> None:
-        decided = found["decided"]
-        to_salesforce = decided[decided["decision"] == "to salesforce"]
+    def merge(self) -> None:
+        """Join on strings, and ask a rule row by row."""
+        joined = self.people.merge(
+            self.records, left_on="salesforce_id", right_on="id", how="inner"
+        )
+        rule: Any = joined.apply(_decide, axis="columns")
+        joined["decision"] = rule
+        self.decided = joined[joined["decision"].notna()]
+
+    def write_audit(self) -> None:
+        """Write what was decided."""
+        columns = ["person_id", "id", "base", "is_opted_out", COLUMN, "decision"]
+        self.decided[columns].to_sql("stock_audit", self.engine, if_exists="replace", index=False)
+
+    def write_store(self) -> None:
+        """Opt out in the store."""
+        _acts(self.decided).to_sql(
+            "unsubscribe", self.engine, schema="engagement", if_exists="append", index=False
+        )
+
+    def write_records(self) -> None:
+        """Opt out in Salesforce."""
+        to_salesforce = self.decided[self.decided["decision"] == "to salesforce"]
         for obj, rows in to_salesforce.groupby("object"):
-            payload = [{"Id": each, FIELD: True} for each in rows["id"]]
             SalesforceBulkOperator(
                 task_id="load",
                 operation="update",
                 object_name=str(obj),
-                payload=payload,
+                payload=[{"Id": each, FIELD: True} for each in rows["id"]],
                 salesforce_conn_id=CONNECTION,
             ).execute({})
 
-    yield "extract", read_store
-    yield "extract", read_records
-    yield "merge", merge
-    yield "audit", write_audit
-    yield "load", write_store
-    yield "load", write_records
+
+def stock(engine: Engine, folder: Path) -> Parts:
+    """Run the same night with Airflow's own parts; `folder` is not needed."""
+    del folder
+    yield from Stock(engine).parts()
 
 
 def _decide(row: Any) -> str | None:
@@ -133,10 +160,12 @@ def _acts(decided: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-PEOPLE = f"""
+QUERY = "SELECT Id, HasOptedOutOfEmail, SystemModstamp, LastModifiedById FROM {}"
+PEOPLE = """
 SELECT p.person_id, p.salesforce_id, p.is_opted_out, l.base
 FROM engagement.person_opt_out AS p
 LEFT JOIN opt_out_sync.link AS l
-    ON l.person_id = p.person_id AND l.record_id = p.salesforce_id AND l.field = '{FIELD}'
+    ON l.person_id = p.person_id AND l.record_id = p.salesforce_id
+    AND l.field = 'HasOptedOutOfEmail'
 """
-WAYS = {"product": product, "stock": stock}
+WAYS = {"product": Way(product, True), "stock": Way(stock, False)}

@@ -66,7 +66,7 @@ def evening(folder: Path, people: int) -> Iterator[Evening]:
         with running_emulator(folder / "org", Size(people - leads, leads)) as org:
             engine = connect(server.create_database(TEMPLATE))
             upgrade(engine)
-            _fill(engine, _records(org), people)
+            _fill(engine, _records(org))
             engine.dispose()  # a database in use cannot be copied
             org.snapshot()
             yield Evening(server, org, people, folder)
@@ -80,7 +80,7 @@ def _records(org: RunningEmulator) -> list[tuple[str, str, int]]:
         rows = [
             (*row, name)
             for name in ("Contact", "Lead")
-            for row in salesforce.execute(f'SELECT "Id", "{FIELD}" FROM "{name}" ORDER BY "Id"')
+            for row in salesforce.execute(BOXES.format(name))
         ]
     open_boxes = [record_id for record_id, is_ticked, _ in rows if not is_ticked]
     ticked = open_boxes[:: round(1 / CHANGED)]
@@ -90,15 +90,17 @@ def _records(org: RunningEmulator) -> list[tuple[str, str, int]]:
     return [(record_id, name, is_ticked) for record_id, is_ticked, name in rows]
 
 
-def _fill(engine: Engine, records: list[tuple[str, str, int]], people: int) -> None:
-    with closing(psycopg2.connect(libpq_uri(engine))) as connection, connection:
-        with connection.cursor() as cursor:
-            cursor.execute(EMPTY)
-            _copy(cursor, records)
-            for statement in FILL:
-                cursor.execute(
-                    statement, {"org": ORGANIZATION_ID, "field": FIELD, "every": _every()}
-                )
+def _fill(engine: Engine, records: list[tuple[str, str, int]]) -> None:
+    values = {"org": ORGANIZATION_ID, "field": FIELD, "every": round(1 / CHANGED)}
+    with (
+        closing(psycopg2.connect(libpq_uri(engine))) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(EMPTY)
+        _copy(cursor, records)
+        for statement in FILL:
+            cursor.execute(statement, values)
     with closing(psycopg2.connect(libpq_uri(engine))) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -110,10 +112,6 @@ def _fill(engine: Engine, records: list[tuple[str, str, int]], people: int) -> N
         orgs.confirm(conn, ORGANIZATION_ID, by="benchmark", note="benchmark", now=now)
 
 
-def _every() -> int:
-    return round(1 / CHANGED)
-
-
 def _copy(cursor: Any, records: list[tuple[str, str, int]]) -> None:
     rows = (
         f"{number}\t{record_id}\t{name}\t{bool(is_ticked)}\n"
@@ -122,6 +120,7 @@ def _copy(cursor: Any, records: list[tuple[str, str, int]]) -> None:
     cursor.copy_expert("COPY seed FROM STDIN", StringIO("".join(rows)))
 
 
+BOXES = 'SELECT "Id", "HasOptedOutOfEmail" FROM "{}" ORDER BY "Id"'
 EMPTY = """
 CREATE TEMPORARY TABLE seed
     (id bigint, record_id text, object text, was_opted_out boolean) ON COMMIT DROP;
