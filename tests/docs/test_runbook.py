@@ -7,6 +7,7 @@ import re
 
 import pytest
 from airflow.cli.cli_config import BACKFILL_COMMANDS
+from sqlalchemy import text
 
 import include
 from include.domain.errors import OptOutSyncError, PermanentSyncError, TransientSyncError
@@ -72,3 +73,14 @@ def test_every_option_that_the_runbook_names_exists():
     of_airflow = {flag for option in create.args for flag in option.flags}
     of_postgresql = {"--exit-on-error", "--single-transaction"}  # tests/cli/test_recipes.py
     assert named <= ours | of_airflow | of_postgresql
+
+
+def test_every_query_of_the_runbook_is_answered(engine):
+    block = RUNBOOK.partition("```sql\n")[2].partition("```")[0]
+    typed = [span for span in code_spans(RUNBOOK) if span.startswith("SELECT ")]
+    queries = [*block.split(";"), *typed]
+    assert len(queries) > 10
+    with engine.begin() as conn:
+        for query in queries:
+            if query.strip():
+                conn.execute(text(query))

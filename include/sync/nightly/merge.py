@@ -124,7 +124,7 @@ def record(
             "known_links": known,
             "opt_outs": _opt_outs(result.decisions),
             "held": len(clears_of(result.decisions)) if is_held else 0,
-            "crowded": result.crowded,
+            "crowded_records": len(result.crowded),
         }
         runs.finish_step(conn, run, counts, now=now)
     return counts
