@@ -132,7 +132,7 @@ def _as_replay(engine: Engine, trigger: Trigger) -> Trigger:
     if trigger.kind != "night" or trigger.interval is None:
         return trigger
     with transaction(engine) as conn:
-        is_past = past_nights.has_closed(conn, runs.night_of(trigger.interval[1]))
+        is_past = past_nights.has_closed(conn, trigger.interval[1])
     return replace(trigger, kind="replay") if is_past else trigger
 
 
