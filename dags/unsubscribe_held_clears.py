@@ -22,13 +22,13 @@ from functools import partial
 import pendulum
 import unsubscribe_sync_held_clears as held_clears
 from airflow.sdk import Asset, dag, task
-from unsubscribe_sync_defaults import DEFAULT_ARGS
+from unsubscribe_sync_defaults import DEFAULT_ARGS, TurnPolicy
 
 ASKED_AT = "{{ ti.xcom_pull(task_ids='open')['asked_at'] }}"
 
 step = partial(task, multiple_outputs=False)  # counts stay one XCom
-# Retries outlast the lease (30 minutes) of a night that runs, or that died without a word.
-opening = partial(step, retries=7)
+# Waits without a worker for a night that runs, or that died without a word (its lease: 30 minutes).
+opening = partial(step, retries=TurnPolicy.RETRIES, retry_policy=TurnPolicy(tries=8))
 
 
 @dag(

@@ -23,9 +23,10 @@ again, clear it from `preflight`; every step can be repeated.
 from functools import partial
 
 import pendulum
+import unsubscribe_sync_alerts as alerts
 import unsubscribe_sync_night as night
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, TriggerRule, dag, task, task_group
-from unsubscribe_sync_defaults import DEFAULT_ARGS
+from unsubscribe_sync_defaults import DEFAULT_ARGS, TurnPolicy
 
 TIME_ZONE = "America/Los_Angeles"
 
@@ -41,8 +42,10 @@ step = partial(task, multiple_outputs=False)  # counts stay one XCom
     start_date=pendulum.datetime(2026, 1, 1, tz=TIME_ZONE),
     catchup=False,
     max_active_runs=1,
-    default_args=DEFAULT_ARGS,
+    # A night that has begun goes on before another one begins.
+    default_args=DEFAULT_ARGS | {"weight_rule": "upstream"},
     render_template_as_native_obj=True,  # so that a run id stays a number
+    deadline=alerts.deadline(),
     doc_md=__doc__,
     description="Agree again on who has opted out, in both directions",
     tags=["opt-out-sync", "nightly"],
@@ -58,10 +61,13 @@ step = partial(task, multiple_outputs=False)  # counts stay one XCom
 def unsubscribe_nightly_sync():
     """Wire the night."""
     # A skipped preflight skips the night, but never `report`: it says why nothing was done.
-    # Its retries outlast the lease (30 minutes) of a night that died without a word.
-    preflight = task.short_circuit(ignore_downstream_trigger_rules=False, retries=7)(
-        night.preflight
-    )
+    # Its retries outlast the lease (30 minutes) of a night that died without a word, and the turns
+    # of the nights of a backfill.
+    preflight = task.short_circuit(
+        ignore_downstream_trigger_rules=False,
+        retries=TurnPolicy.RETRIES,
+        retry_policy=TurnPolicy(tries=8),
+    )(night.preflight)
     records = step(night.extract_records)
     report = task(trigger_rule=TriggerRule.ALL_DONE)(night.report)
 

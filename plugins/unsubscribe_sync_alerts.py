@@ -6,11 +6,17 @@ the whole address of the hook). A task that looks stays green although nobody co
 next look tells it again.
 """
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import unsubscribe_sync_connections as connections
 from airflow.sdk import BaseHook
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.sync.clock import utc_now
@@ -24,42 +30,89 @@ log = logging.getLogger(__name__)
 
 EMAIL_CONNECTION = "opt_out_alerts_email"
 WEBHOOK_CONNECTION = "opt_out_alerts_webhook"
+SLOW_AFTER: Final = timedelta(seconds=float(os.environ.get("OPT_OUT_SYNC_SLOW_SECONDS", "7200")))
+"""How long after it was due a night counts as slow. The sweep of the push counts two hours."""
 
 
 def look() -> None:
     """Tell whoever is configured what they should know."""
     from include.sync import alerts
 
-    try:
-        alerts.look(connections.store(), channels(), clock=utc_now)
-    except alerts.AlertNotSentError as error:
-        log.error("%s: it is told again by the next look", error)
+    _tell(lambda: alerts.look(connections.store(), channels(), clock=utc_now))
+
+
+async def late(context: Mapping[str, Any]) -> None:
+    """Tell that a run of Airflow is late: called by the triggerer when the deadline has passed."""
+    run = context["dag_run"]
+    # The nights of a backfill take turns: to wait is no fault.
+    if run["run_type"] != "backfill":
+        await asyncio.to_thread(_tell_late, run["dag_run_id"])
+
+
+def deadline() -> DeadlineAlert:
+    """Return the deadline of a night, which holds although no push sweeps."""
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=SLOW_AFTER,
+        callback=AsyncCallback(late),
+    )
 
 
 def channels() -> "list[Channel]":
     """Return the log, and what the Connections name."""
-    from include.sync.alerts import EmailChannel, LogChannel, WebhookChannel
+    from include.sync.alerts import LogChannel
 
     found: list[Channel] = [LogChannel()]
-    email = _connection(EMAIL_CONNECTION)
-    if email is not None:
-        extra = email.extra_dejson
-        to = extra["to_email"]
-        found.append(
-            EmailChannel(
-                host=email.host or "localhost",
-                port=email.port or 587,
-                sender=extra["from_email"],
-                recipients=(to,) if isinstance(to, str) else tuple(to),
-                user=email.login or "",
-                password=email.password or "",
-                with_tls=not extra.get("disable_tls", False),
-            )
-        )
-    webhook = _connection(WEBHOOK_CONNECTION)
-    if webhook is not None and webhook.password:
-        found.append(WebhookChannel(webhook.password))
+    for name, channel in ((EMAIL_CONNECTION, _email), (WEBHOOK_CONNECTION, _webhook)):
+        connection = _connection(name)
+        if connection is not None:
+            found.append(channel(connection))
     return found
+
+
+def _tell_late(run_id: str) -> None:
+    from include.sync import alerts
+
+    _tell(lambda: alerts.tell_late(connections.store(), channels(), run_id, clock=utc_now))
+
+
+def _tell(told: Callable[[], int]) -> None:
+    from include.domain.errors import OptOutSyncError
+
+    try:
+        told()
+    except OptOutSyncError as error:
+        log.error("%s: it is told again by the next look", error)
+
+
+def _email(connection: "Connection") -> "Channel":
+    from include.sync.alerts import EmailChannel, NoChannel
+
+    extra = connection.extra_dejson
+    to, sender = extra.get("to_email"), extra.get("from_email")
+    if not to or not sender:
+        return NoChannel(
+            f"Connection {EMAIL_CONNECTION} needs from_email and to_email in its extra"
+        )
+    return EmailChannel(
+        host=connection.host or "localhost",
+        port=connection.port or 587,
+        sender=sender,
+        recipients=(to,) if isinstance(to, str) else tuple(to),
+        user=connection.login or "",
+        password=connection.password or "",
+        with_tls=not extra.get("disable_tls", False),
+    )
+
+
+def _webhook(connection: "Connection") -> "Channel":
+    from include.sync.alerts import NoChannel, WebhookChannel
+
+    if not connection.password:
+        return NoChannel(
+            f"Connection {WEBHOOK_CONNECTION} needs the whole address of the hook as its password"
+        )
+    return WebhookChannel(connection.password)
 
 
 def _connection(name: str) -> "Connection | None":

@@ -36,7 +36,7 @@ def preflight(
 
     require_known(params)
     # A run started by hand is named by its start; the UI's form would name it after last night.
-    is_by_hand = dag_run.run_type == "manual"
+    is_by_hand, is_backfill = dag_run.run_type == "manual", dag_run.run_type == "backfill"
     interval = None if is_by_hand else _interval(data_interval_start, data_interval_end)
     return check(
         connections.store(),
@@ -45,11 +45,12 @@ def preflight(
             run_id,
             interval,
             params["plan_only"],
-            kind="replay" if dag_run.run_type == "backfill" else "night",
+            kind="replay" if is_backfill else "night",
         ),
         clock=utc_now,
         announce=partial(ti.xcom_push, ATTEMPT),
-        patience=Patience(longest=1200.0),
+        # The night that is due looks all the time, and so goes before those of a backfill.
+        patience=Patience() if is_backfill else Patience(longest=1200.0),
     )
 
 

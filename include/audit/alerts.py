@@ -46,6 +46,12 @@ def remember(conn: Connection, told: Sequence[Alert], now: datetime) -> None:
         conn.execute(text(REMEMBER), values)
 
 
+@database_errors()
+def is_told_slow(conn: Connection, airflow_run_id: str) -> bool:
+    """Tell whether somebody was told that an attempt of an Airflow run takes too long."""
+    return bool(conn.execute(text(TOLD_SLOW), {"airflow_run_id": airflow_run_id}).scalar())
+
+
 END = """
 UPDATE opt_out_sync.alert AS a SET ended_at = :now
 WHERE a.ended_at IS NULL
@@ -63,4 +69,11 @@ INSERT INTO opt_out_sync.alert AS a (key, kind, since, told_at)
 VALUES (:key, :kind, :since, :now)
 ON CONFLICT (key) DO UPDATE
     SET told_at = excluded.told_at, since = excluded.since, kind = excluded.kind, ended_at = NULL
+"""
+TOLD_SLOW = """
+SELECT EXISTS (
+    SELECT FROM opt_out_sync.sync_run AS r
+    JOIN opt_out_sync.alert AS a ON a.key = 'slow/' || r.id
+    WHERE r.airflow_run_id = :airflow_run_id AND r.kind = 'night' AND a.ended_at IS NULL
+)
 """

@@ -1,15 +1,17 @@
 """Decisions: why each link was left alone or written. Insert-only."""
 
+import io
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection, text
+import pyarrow.csv
+from sqlalchemy import Connection, Engine, text
 
 from include.audit.runs import Run, guard
-from include.store.bulk import fetch_frame, staged
+from include.store.bulk import fetch_frame, snapshot, staged
 from include.store.database import sql_file
 from include.store.errors import database_errors
 
@@ -79,6 +81,30 @@ def record_decisions(conn: Connection, run: Run, decisions: pd.DataFrame, *, now
     values = {"run_id": run.id, "org_id": run.org_id, "now": now}
     with staged(conn, "new_decision", decisions, DECISIONS):
         return conn.execute(sql_file(HERE, "record_decisions"), values).rowcount
+
+
+def recorded(engine: Engine, run_id: int) -> pa.Table:
+    """Return the decisions of a run as they were recorded: the columns and types of `DECISIONS`."""
+    with database_errors(), snapshot(engine, {"run_id": str(run_id)}) as database:
+        return (
+            database.read(HERE, "decisions_of_run").table().select(DECISIONS.names).cast(DECISIONS)
+        )
+
+
+def as_text(decided: pa.Table) -> bytes:
+    """Return decisions in the one form in which they are compared.
+
+    Args:
+        decided: one row per link, or per person without one: `DECISIONS`.
+
+    Returns:
+        CSV with a header, ordered by person, record and field; the same decisions are the same
+        bytes, in whatever order they come.
+    """
+    keys = [("person_id", "ascending"), ("record_id", "ascending"), ("field", "ascending")]
+    buffer = io.BytesIO()
+    pyarrow.csv.write_csv(decided.sort_by(keys), buffer)
+    return buffer.getvalue()
 
 
 @database_errors()

@@ -221,6 +221,7 @@ class MergeAudit(Base):
     evidence_id: Mapped[int | None] = mapped_column(BigInteger)
     shared_with: Mapped[int | None] = mapped_column(BigInteger)
     account_id: Mapped[str | None]
+    supersedes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class WriteAttempt(Base):

@@ -1,11 +1,11 @@
 """What is known of a past night: whether it closed, and whom it was about."""
 
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from include.audit.runs import Run
+from include.audit.runs import Run, night_of
 from include.store.database import sql_file
 from include.store.errors import database_errors
 
@@ -13,9 +13,10 @@ HERE = Path(__file__).parent
 
 
 @database_errors()
-def has_closed(conn: Connection, night: date) -> bool:
-    """Tell whether a live night of this name has closed."""
-    return bool(conn.execute(sql_file(HERE, "night_has_closed"), {"night": night}).scalar())
+def has_closed(conn: Connection, end: datetime) -> bool:
+    """Tell whether the live night has closed whose interval ends at a moment."""
+    values = {"night": night_of(end), "end": end}
+    return bool(conn.execute(sql_file(HERE, "night_has_closed"), values).scalar())
 
 
 @database_errors()

@@ -37,7 +37,10 @@ SUPERSEDE = """
 UPDATE opt_out_sync.sync_run
 SET state = 'superseded', closed_at = coalesce(closed_at, :now),
     reason = coalesce(reason, 'a newer attempt of the same Airflow run started')
-WHERE kind = :kind AND airflow_run_id = :airflow_run_id AND state IN ('open', 'failed')
+WHERE airflow_run_id = :airflow_run_id
+  AND (kind = :kind AND state IN ('open', 'failed')
+       -- Airflow started this night again, as a backfill: whoever held the lease is gone
+       OR kind = 'night' AND :kind = 'replay' AND state = 'open')
 """
 OPEN_RUN = f"""
 SELECT id, airflow_run_id, lease_expires_at FROM opt_out_sync.sync_run

@@ -143,23 +143,24 @@ def lease_of(kind: str) -> timedelta:
     return PUSH_LEASE if kind == "push" else LEASE
 
 
-def skip_night(
+def skip(
     engine: Engine,
     *,
     airflow_run_id: str,
     interval: Interval | None,
     reason: str,
     now: datetime,
+    kind: Kind = "night",
     zone: str = ZONE,
 ) -> int:
-    """Write down that a night did nothing, and why (disabled, paused); returns the run's id.
+    """Write down that a run did nothing, and why (disabled, paused); returns the run's id.
 
     An attempt of the same Airflow run that is open or failed becomes `superseded`.
     """
     with transaction(engine) as conn:
         _one_opener_at_a_time(conn)
-        _supersede(conn, "night", airflow_run_id, now)
-        return _insert(conn, "night", "skipped", airflow_run_id, interval, now, zone, reason=reason)
+        _supersede(conn, kind, airflow_run_id, now)
+        return _insert(conn, kind, "skipped", airflow_run_id, interval, now, zone, reason=reason)
 
 
 def bind_org(engine: Engine, run: Run, org_id: str, *, now: datetime) -> Run:

@@ -1,20 +1,17 @@
 """`simulate`: what a night would have decided under other settings."""
 
 import argparse
-import re
 
 import pandas as pd
 from sqlalchemy import Engine
-from upath import UPath
 
 from include.cli.arguments import Commands, RefusedError, WrongInputError, identifier, text
+from include.cli.deployed import staging
 from include.cli.printing import counted, for_people, print_table
 from include.cli.settings import add_rules, changed, readable
-from include.deployment import Deployment
 from include.sync.simulate import Simulation, open_night, simulate
 
 SHOWN = 50
-OF_A_CONNECTION = re.compile(r"\w+://[^/]+@")  # as Airflow writes s3://connection@bucket/prefix
 
 
 def add_to(commands: Commands) -> None:
@@ -37,26 +34,11 @@ def _simulate(engine: Engine, options: argparse.Namespace) -> None:
             f"that is what run {run.id} was decided by: give --rule, --field-mode, --scopes, "
             "--sync-bounces or --clock-skew another value (see settings show)"
         )
-    found = simulate(engine, _staging(), run, after)
+    found = simulate(engine, staging(), run, after)
     _print(run.id, found)
     if options.csv:
         _write(options.csv, found.differences)
         print(f"{options.csv} has all {counted(len(found.differences), 'difference')}.")
-
-
-def _staging() -> UPath:
-    path = Deployment.from_environment().staging
-    if OF_A_CONNECTION.match(path):
-        raise RefusedError(
-            "OPT_OUT_SYNC_STAGING names a Connection, which only Airflow knows: set it to the same "
-            "place without connection@ for this command, with credentials of this machine"
-        )
-    try:
-        return UPath(path)
-    except (ValueError, ImportError):
-        raise RefusedError(
-            "OPT_OUT_SYNC_STAGING cannot be reached from here: its kind of storage is not installed"
-        ) from None
 
 
 def _print(run_id: int, found: Simulation) -> None:

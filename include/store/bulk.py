@@ -134,7 +134,7 @@ def staged(
         ValueError: the frame has a column that `schema` does not know.
     """
     columns = ", ".join(f"{field.name} {SQL_TYPES[field.type]}" for field in schema)
-    rows = _to_arrow(frame, schema)
+    rows = to_arrow(frame, schema)
     connection.execute(text(f"CREATE TEMPORARY TABLE {name} ({columns}) ON COMMIT DROP"))
     _copy(connection, name, rows)
     if rows.num_rows > GUESSED:
@@ -178,7 +178,12 @@ def _columns(result: CursorResult[tuple[object, ...]]) -> dict[str, tuple[object
     return dict(zip(result.keys(), zip(*result.fetchall(), strict=True), strict=False))
 
 
-def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+def to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """Return a frame in the types of a schema; a column that is missing counts as null.
+
+    Raises:
+        ValueError: the frame has a column that `schema` does not know.
+    """
     unknown = set(frame.columns) - set(schema.names)
     if unknown:
         raise ValueError(f"unknown columns: {', '.join(sorted(map(str, unknown)))}")

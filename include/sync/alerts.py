@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from include.audit import alerts
 from include.audit.alerts import Alert
 from include.domain.errors import TransientSyncError
+from include.salesforce.errors import InsecureConnectionError
 from include.salesforce.transport import refuse_clear_text
 from include.store.database import transaction
 from include.sync.clock import Clock
@@ -115,10 +116,9 @@ class WebhookChannel:
         """Post each.
 
         Raises:
-            AlertNotSentError: it was not taken.
-            InsecureConnectionError: the address is plain http.
+            AlertNotSentError: it was not taken, or the address is plain http.
         """
-        refuse_clear_text(self.url)
+        self._require_https()
         for alert in told:
             document = {
                 "text": f"Opt-out sync: {alert.sentence}",
@@ -139,6 +139,31 @@ class WebhookChannel:
                     f"the webhook did not take an alert (HTTP {answer.status_code})"
                 )
 
+    def _require_https(self) -> None:
+        try:
+            refuse_clear_text(self.url)
+        except InsecureConnectionError:
+            raise AlertNotSentError("the address of the webhook must be https") from None
+
+
+@dataclass(frozen=True, slots=True)
+class NoChannel:
+    """A way that was asked for and cannot be used.
+
+    Attributes:
+        why: in one sentence.
+    """
+
+    why: str
+
+    def tell(self, told: Sequence[Alert]) -> None:
+        """Tell nobody.
+
+        Raises:
+            AlertNotSentError: always, with the reason.
+        """
+        raise AlertNotSentError(self.why)
+
 
 def look(engine: Engine, channels: Sequence[Channel], *, clock: Clock) -> int:
     """Tell what is to be told, by every channel; returns how many things that were.
@@ -152,6 +177,35 @@ def look(engine: Engine, channels: Sequence[Channel], *, clock: Clock) -> int:
         told = alerts.to_tell(conn, clock())
     if not told:
         return 0
+    _tell(channels, told)
+    with transaction(engine) as conn:
+        alerts.remember(conn, told, clock())
+    return len(told)
+
+
+def tell_late(
+    engine: Engine, channels: Sequence[Channel], airflow_run_id: str, *, clock: Clock
+) -> int:
+    """Tell that a night has not ended in time, and what else is to be told; returns how much.
+
+    Airflow asks for this once, when the deadline has passed: also of a night that never began.
+
+    Raises:
+        AlertNotSentError: a channel did not take it.
+    """
+    count = look(engine, channels, clock=clock)
+    with transaction(engine) as conn:
+        if alerts.is_told_slow(conn, airflow_run_id):
+            return count
+    sentence = (
+        f"The run {airflow_run_id} of DAG unsubscribe_nightly_sync has not ended in time: look at "
+        "its running or waiting task."
+    )
+    _tell(channels, [Alert(f"late/{airflow_run_id}", "slow", clock(), sentence)])
+    return count + 1
+
+
+def _tell(channels: Sequence[Channel], told: Sequence[Alert]) -> None:
     failed: AlertNotSentError | None = None
     for channel in channels:
         try:
@@ -160,6 +214,3 @@ def look(engine: Engine, channels: Sequence[Channel], *, clock: Clock) -> int:
             failed = error
     if failed is not None:
         raise failed
-    with transaction(engine) as conn:
-        alerts.remember(conn, told, clock())
-    return len(told)

@@ -104,10 +104,12 @@ def preflight(
         WrongOrgError: this database belongs to another Salesforce org.
         NoApiBudgetError: fewer API requests are left than the reserve in the settings.
     """
+    trigger = _as_replay(engine, trigger)
     reason = _switched_off(engine)
     if reason is not None:
-        skipped = runs.skip_night(
+        skipped = runs.skip(
             engine,
+            kind=trigger.kind,
             airflow_run_id=trigger.airflow_run_id,
             interval=trigger.interval,
             reason=reason,
@@ -116,7 +118,7 @@ def preflight(
         announce(skipped)
         log.warning("Nothing is synced: %s", reason)
         return None
-    run = _opened(engine, _as_replay(engine, trigger), clock, patience)
+    run = _opened(engine, trigger, clock, patience)
     announce(run.id)
     try:
         return _check(engine, client, run, clock)
@@ -130,7 +132,7 @@ def _as_replay(engine: Engine, trigger: Trigger) -> Trigger:
     if trigger.kind != "night" or trigger.interval is None:
         return trigger
     with transaction(engine) as conn:
-        is_past = past_nights.has_closed(conn, runs.night_of(trigger.interval[1]))
+        is_past = past_nights.has_closed(conn, trigger.interval[1])
     return replace(trigger, kind="replay") if is_past else trigger
 
 

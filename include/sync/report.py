@@ -119,11 +119,12 @@ def _unusual(engine: Engine, run: Run, merged: Mapping[str, Any]) -> list[str]:
         lost=merged.get("lost", {}),
         limits=limits_of(run.settings.settings),
     )
-    crowded = merged.get("crowded", [])
+    crowded = merged.get("crowded_records", 0)
     if crowded:
         alerts.append(
-            f"{len(crowded):,} Salesforce records have more than {CROWDED_ABOVE} persons each, "
-            f"{crowded[0]} among them: one opt-out stops them all. Give each person a record."
+            f"{crowded:,} Salesforce records have more than {CROWDED_ABOVE} persons each: one "
+            "opt-out stops them all. The runbook has the query that lists them; give each person a "
+            "record."
         )
     return alerts
 

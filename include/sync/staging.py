@@ -42,9 +42,8 @@ class Stage:
 
     def prepare(self, name: str) -> UPath:
         """Return where to write the file `name`; an older manifest of it is taken away first."""
-        if not self.prefix.exists():
-            self.prefix.mkdir(parents=True, exist_ok=True)
-            _keep_private(self.prefix)
+        self.prefix.mkdir(parents=True, exist_ok=True)
+        _keep_private(self.prefix)  # each time: whoever made the folder may have been killed here
         self._manifest(name).unlink(missing_ok=True)
         return self.prefix / f"{name}.parquet"
 

@@ -191,9 +191,7 @@ def test_a_night_that_never_read_anything_is_told(simulate, engine):
     run = open_run(engine)
     answer = simulate(run.id, "--sync-bounces")
     assert (answer.status, "is not there" in answer.err) == (1, True)
-    skipped = runs.skip_night(
-        engine, airflow_run_id="two", interval=None, reason="paused", now=utc_now()
-    )
+    skipped = runs.skip(engine, airflow_run_id="two", interval=None, reason="paused", now=utc_now())
     assert f"run {skipped} did nothing: only a night" in simulate(skipped, "--sync-bounces").err
     assert "run 4711 does not exist" in simulate(4711, "--sync-bounces").err
 

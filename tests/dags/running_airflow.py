@@ -71,18 +71,21 @@ class RunningAirflow:
             self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"]
         )
 
+    def pause(self, dag_id: str) -> None:
+        self.call("PATCH", f"dags/{dag_id}?update_mask=is_paused", {"is_paused": True})
+
     def states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
         path = f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances"
         return {each["task_id"]: each["state"] for each in self.call("GET", path)["task_instances"]}
 
-    def ended(self, dag_id: str, run_id: str) -> str:
+    def ended(self, dag_id: str, run_id: str, seconds: float = 240) -> str:
         """Wait for the end of a run; returns its state."""
 
         def state() -> str | None:
             found = str(self.call("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}")["state"])
             return found if found in TERMINAL else None
 
-        return str(self.wait_for(state))
+        return str(self.wait_for(state, seconds))
 
     def in_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         self.wait_for(lambda: self.states(dag_id, run_id).get(task_id) == state)

@@ -4,16 +4,23 @@ import json
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import RetryAction
 from airflow.serialization.serialized_objects import DagSerialization
+from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
 
-from include.audit.runs import LEASE
+from include.audit.runs import LEASE, NightAlreadyOpenError, StaleAttemptError, night_of
+from include.store.errors import StoreBusyError
 
 ROOT = Path(__file__).parents[2]
+PACIFIC = ZoneInfo("America/Los_Angeles")
 TAGS = {"opt-out-sync", "nightly", "held-clears", "push", "repair", "setup"}
 QUESTIONS = {"unsubscribe_held_clears": {"ask"}}  # a retry would ask again
 
@@ -76,6 +83,26 @@ def test_a_night_is_a_data_interval_at_eight_in_the_evening_in_california(nightl
     assert nightly.max_active_runs == 1
 
 
+def test_each_local_date_is_one_night_and_nights_touch_when_the_clocks_change(nightly):
+    """Two years, as Airflow's scheduler and a backfill enumerate them."""
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(nightly))
+    begin, end = (datetime(year, 1, 1, 20, tzinfo=PACIFIC) for year in (2026, 2028))
+    intervals = [info.data_interval for info in dag.iter_dagrun_infos_between(begin, end)]
+    nights = [night_of(interval.end) for interval in intervals]
+    assert nights == [date(2026, 1, 2) + timedelta(days) for days in range(len(nights))]
+    assert nights[-1] == date(2028, 1, 2)
+    assert all(one.end == next_one.start for one, next_one in pairwise(intervals))
+    lengths = {night: i.end - i.start for night, i in zip(nights, intervals, strict=True)}
+    odd = {night: length for night, length in lengths.items() if length != timedelta(hours=24)}
+    assert odd == {
+        date(2026, 3, 8): timedelta(hours=23),
+        date(2026, 11, 1): timedelta(hours=25),
+        date(2027, 3, 14): timedelta(hours=23),
+        date(2027, 11, 7): timedelta(hours=25),
+    }
+    assert {i.end.astimezone(PACIFIC).hour for i in intervals} == {20}
+
+
 @pytest.mark.parametrize(
     ("dag_id", "task_id"),
     [
@@ -87,8 +114,31 @@ def test_a_night_is_a_data_interval_at_eight_in_the_evening_in_california(nightl
 )
 def test_what_takes_the_lease_outlasts_that_of_a_run_that_died_without_a_word(bag, dag_id, task_id):
     task = bag.dags[dag_id].get_task(task_id)
-    delays = [task.retry_delay * 2**attempt for attempt in range(task.retries)]
+    delays = [task.retry_delay * 2**attempt for attempt in range(min(task.retries, 20))]
     assert sum((min(delay, task.max_retry_delay) for delay in delays), timedelta()) > LEASE
+
+
+def test_a_night_that_has_begun_goes_on_before_another_one_begins(nightly):
+    rules = {task.weight_rule for task in nightly.tasks}
+    (rule,) = map(validate_and_load_priority_weight_strategy, rules)
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(nightly))
+    weights = {task.task_id: rule.get_weight(SimpleNamespace(task=task)) for task in dag.tasks}
+    assert min(weights, key=weights.get) == "preflight"
+    assert max(weights, key=weights.get) == "report"
+
+
+def test_waiting_for_the_lease_is_patient_and_nothing_else_is(nightly):
+    preflight = nightly.get_task("preflight")
+
+    def decides(error, number):
+        return preflight.retry_policy.evaluate(error, number, preflight.retries)
+
+    waiting = decides(NightAlreadyOpenError("run 7 holds the lease"), preflight.retries)
+    assert waiting.action is RetryAction.RETRY
+    assert waiting.retry_delay * preflight.retries >= timedelta(hours=2)
+    assert decides(StoreBusyError("40001"), 7).action is RetryAction.DEFAULT
+    assert decides(StoreBusyError("40001"), 8).action is RetryAction.FAIL
+    assert decides(StaleAttemptError("replaced"), 1).action is RetryAction.FAIL
 
 
 def test_the_report_decides_the_colour_of_the_night(nightly):

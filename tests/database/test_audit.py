@@ -524,7 +524,7 @@ def test_a_plan_or_a_skip_hides_no_night(engine: Engine) -> None:
         chosen = settings.Settings(paused=True)
         settings.save(conn, chosen, saved_by="Ada", note="why", now=NOW)
     skipped = {"airflow_run_id": "skip", "interval": INTERVAL, "reason": "paused"}
-    runs.skip_night(engine, **skipped, now=NOW + 3 * SECOND)
+    runs.skip(engine, **skipped, now=NOW + 3 * SECOND)
     row = night(engine)
     assert (row.attempts, row.state, row.reason, row.plan_only) == (3, "closed", None, False)
     assert (row.started_at, row.closed_at, row.settings_version) == (NOW, NOW, 1)
@@ -559,6 +559,107 @@ def test_a_night_with_two_attempts_is_one_row(engine: Engine) -> None:
     assert (row.attempts, row.state, row.decisions) == (2, "closed", 3)
     assert (row.opt_outs_to_store, row.opt_outs_to_salesforce) == (0, 3)
     assert (row.applied, row.failed, row.settings_version) == (3, 0, 1)
+
+
+def replay(
+    engine: Engine, at: int, *, airflow_run_id: str = "again", plan_only: bool = False
+) -> Run:
+    run = runs.open_run(
+        engine,
+        kind="replay",
+        airflow_run_id=airflow_run_id,
+        interval=INTERVAL,
+        plan_only=plan_only,
+        now=NOW + at * SECOND,
+    )
+    return runs.bind_org(engine, run, ORG, now=NOW + at * SECOND)
+
+
+def test_a_night_that_was_only_replayed_was_missed(engine: Engine) -> None:
+    run = replay(engine, 0)
+    decide(engine, run, [1, 2])
+    write(engine, run, [1], "confirmed")
+    write(engine, run, [2], "failed", **FAILED)
+    close(engine, run)
+    row = night(engine)
+    assert (row.state, row.attempts, row.replays) == ("missed", 0, 1)
+    assert (row.started_at, row.closed_at, row.settings_version) == (None, None, None)
+    assert (row.decisions, row.applied, row.failed, row.plan_only) == (2, 1, 1, False)
+
+
+def test_a_replay_while_the_sync_is_off_is_no_night(engine: Engine) -> None:
+    real = open_run(engine)
+    close(engine, real)
+    skipped = {"airflow_run_id": "again", "interval": INTERVAL, "reason": "paused"}
+    runs.skip(engine, kind="replay", **skipped, now=NOW + SECOND)
+    row = night(engine)
+    assert (row.attempts, row.replays, row.state, row.reason) == (1, 1, "closed", None)
+
+
+def test_a_night_is_shown_as_it_ended_and_sums_what_its_replays_applied(engine: Engine) -> None:
+    live = open_run(engine)
+    decide(engine, live, [1, 2, 3])
+    write(engine, live, [1], "confirmed")
+    write(engine, live, [2, 3], "failed", **FAILED)
+    close(engine, live)
+    planned = replay(engine, 10, airflow_run_id="plan", plan_only=True)
+    decide(engine, planned, [7])
+    close(engine, planned)
+    run = replay(engine, 20)
+    decide(engine, run, [1], target_store=False, target_salesforce=False)  # consent since
+    decide(engine, run, [2, 4])
+    decide(engine, run, [3], target_salesforce=None)  # somebody else ticked it
+    write(engine, run, [1], "confirmed", after=30, target=False)
+    write(engine, run, [2, 4], "confirmed", after=30)
+    close(engine, run)
+    row = night(engine)
+    assert (row.attempts, row.replays, row.state) == (1, 2, "closed")
+    assert (row.closed_at, row.decisions) == (NOW, 4)
+    # of person 1 both stay true, of person 3 only what was decided last
+    assert (row.opt_outs_to_salesforce, row.clears_to_salesforce) == (3, 1)
+    assert (row.applied, row.failed) == (4, 1)  # that of person 3 was not tried again
+
+
+def superseded(engine: Engine, run: Run) -> dict[int, int | None]:
+    """By person, whose decision the one of a run replaces: the run of that one."""
+    query = (
+        "SELECT a.person_id, b.sync_run_id FROM opt_out_sync.merge_audit AS a "
+        "LEFT JOIN opt_out_sync.merge_audit AS b ON b.id = a.supersedes "
+        "WHERE a.sync_run_id = :run"
+    )
+    with transaction(engine) as conn:
+        return {
+            row.person_id: row.sync_run_id for row in conn.execute(text(query), {"run": run.id})
+        }
+
+
+def test_a_decision_names_the_one_of_the_attempt_before_that_it_replaces(engine: Engine) -> None:
+    first = open_run(engine)
+    decide(engine, first, [1, 2, 3])
+    runs.fail(engine, first.id, "the load failed", now=NOW)
+    second = open_run(engine, now=NOW + 10 * SECOND)
+    decide(engine, second, [1])
+    decide(engine, second, [2], code="BOTH_OPTED_OUT", target_salesforce=None)
+    decide(engine, second, [4])
+    assert superseded(engine, first) == {1: None, 2: None, 3: None}
+    assert superseded(engine, second) == {1: None, 2: first.id, 4: None}
+    close(engine, second)
+    again = replay(engine, 20)
+    decide(engine, again, [2, 3], target_salesforce=False)
+    assert superseded(engine, again) == {2: second.id, 3: first.id}
+
+
+def test_a_plan_replaces_nothing_and_nothing_replaces_a_plan(engine: Engine) -> None:
+    plan = open_run(engine, "plan", plan_only=True)
+    decide(engine, plan, [1])
+    close(engine, plan)
+    real = open_run(engine, now=NOW + SECOND)
+    decide(engine, real, [1], code="BOTH_OPTED_OUT", target_salesforce=None)
+    assert superseded(engine, real) == {1: None}
+    close(engine, real)
+    second_plan = open_run(engine, "plan2", NOW + 2 * SECOND, plan_only=True)
+    decide(engine, second_plan, [1])
+    assert superseded(engine, second_plan) == {1: None}
 
 
 def test_a_night_counts_clears_and_what_is_held_apart(engine: Engine) -> None:

@@ -58,7 +58,7 @@ def test_the_role_of_the_sync_can_do_a_whole_night(
     with transaction(writer) as conn:
         settings.save(conn, Settings(enabled=True), saved_by="Ada", note="why", now=NOW)
     skipped = {"airflow_run_id": "zero", "interval": None, "reason": "paused", "now": NOW}
-    runs.skip_night(writer, **skipped)
+    runs.skip(writer, **skipped)
 
     run = open_run(writer)
     run = runs.enter(writer, run.id, "everything", now=NOW)

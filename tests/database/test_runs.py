@@ -274,7 +274,7 @@ def test_a_run_that_only_plans_ends_as_planned(engine: Engine) -> None:
 
 def test_a_skipped_night_is_a_row_with_a_reason(engine: Engine) -> None:
     for _ in range(2):
-        runs.skip_night(
+        runs.skip(
             engine, airflow_run_id="one", interval=INTERVAL, reason="the sync is paused", now=NOW
         )
     assert states(engine) == ["skipped", "skipped"]
@@ -282,9 +282,32 @@ def test_a_skipped_night_is_a_row_with_a_reason(engine: Engine) -> None:
 
 
 def skip(engine: Engine, airflow_run_id: str = "one", now: datetime = NOW) -> int:
-    return runs.skip_night(
+    return runs.skip(
         engine, airflow_run_id=airflow_run_id, interval=INTERVAL, reason="paused", now=now
     )
+
+
+def test_a_skipped_replay_is_no_night(engine: Engine) -> None:
+    skipped = runs.skip(
+        engine, kind="replay", airflow_run_id="one", interval=INTERVAL, reason="paused", now=NOW
+    )
+    assert runs.find(engine, skipped).kind == "replay"
+    assert open_run(engine).attempt == 1
+
+
+def test_a_night_that_airflow_starts_again_as_a_backfill_gives_up_its_lease(engine: Engine) -> None:
+    killed = open_run(engine)
+    replay = open_kind(engine, "replay")
+    assert (replay.attempt, states(engine)) == (1, ["superseded", "open"])
+    with pytest.raises(StaleAttemptError), transaction(engine) as conn:
+        runs.guard(conn, killed, now=NOW)
+
+
+def test_a_failed_night_stays_failed_when_it_is_only_replayed(engine: Engine) -> None:
+    night = open_run(engine)
+    runs.fail(engine, night.id, "the load failed", now=NOW)
+    open_kind(engine, "replay")
+    assert states(engine) == ["failed", "open"]
 
 
 def test_a_skipped_night_ends_the_attempt_before_it(engine: Engine) -> None:

@@ -19,7 +19,7 @@ TYPED = [
 MADE = [(name, shlex.split(line)[1:]) for name, line in TYPED if line.startswith("make ")]
 OF_THE_PROJECT = [
     (name, line)
-    for name, line in TYPED
+    for name, line in dict.fromkeys(TYPED)
     if "python -m include.cli " in line or "-m local.demo" in line
 ]
 

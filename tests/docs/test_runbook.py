@@ -6,6 +6,8 @@ import pkgutil
 import re
 
 import pytest
+from airflow.cli.cli_config import BACKFILL_COMMANDS
+from sqlalchemy import text
 
 import include
 from include.domain.errors import OptOutSyncError, PermanentSyncError, TransientSyncError
@@ -68,7 +70,11 @@ def test_every_error_of_the_product_is_explained():
 
 def test_every_option_that_the_runbook_names_exists():
     named = set(re.findall(r"--[a-z-]+-[a-z-]+", RUNBOOK))
-    assert named <= {option for _, parser in commands() for option in options_of(parser)}
+    ours = {option for _, parser in commands() for option in options_of(parser)}
+    create = next(command for command in BACKFILL_COMMANDS if command.name == "create")
+    of_airflow = {flag for option in create.args for flag in option.flags}
+    of_postgresql = {"--exit-on-error", "--single-transaction"}  # tests/cli/test_recipes.py
+    assert named <= ours | of_airflow | of_postgresql
 
 
 def test_every_pause_of_the_push_that_ends_by_itself_is_explained():
@@ -78,3 +84,14 @@ def test_every_pause_of_the_push_that_ends_by_itself_is_explained():
 
 def test_every_class_of_a_push_that_failed_is_explained():
     assert {each.value for each in FailureClass} <= {*code_spans(section(RUNBOOK, "The push"))}
+
+
+def test_every_query_of_the_runbook_is_answered(engine):
+    block = RUNBOOK.partition("```sql\n")[2].partition("```")[0]
+    typed = [span for span in code_spans(RUNBOOK) if span.startswith("SELECT ")]
+    queries = [*block.split(";"), *typed]
+    assert len(queries) > 10
+    with engine.begin() as conn:
+        for query in queries:
+            if query.strip():
+                conn.execute(text(query))

@@ -12,9 +12,16 @@ import pytest
 from sqlalchemy import Engine, text
 
 from include.audit import alerts, runs, settings
-from include.salesforce.errors import InsecureConnectionError
 from include.store.database import transaction
-from include.sync.alerts import AlertNotSentError, EmailChannel, LogChannel, WebhookChannel, look
+from include.sync.alerts import (
+    AlertNotSentError,
+    EmailChannel,
+    LogChannel,
+    NoChannel,
+    WebhookChannel,
+    look,
+    tell_late,
+)
 from tests.database.world import NOW, open_run
 
 HOUR = timedelta(hours=1)
@@ -136,6 +143,43 @@ def test_what_a_channel_did_not_take_is_told_again_and_the_others_are_used(on):
     assert look(on, [away, there], clock=lambda: late) == 0
 
 
+def test_a_channel_that_cannot_be_used_keeps_no_other_from_being_used(on):
+    there = Kept()
+    late = NOW + 27 * HOUR
+    for wrong in (NoChannel("it has no address"), WebhookChannel("http://hooks.example.com/x")):
+        with pytest.raises(AlertNotSentError):
+            look(on, [wrong, there], clock=lambda: late)
+    assert there.told == ["absence"] * 2
+
+
+class Sentences(Kept):
+    def tell(self, told):
+        self.told.extend(alert.sentence for alert in told)
+
+
+def test_a_night_that_is_late_is_told_although_it_never_began(on):
+    channel = Sentences()
+    assert tell_late(on, [channel], "scheduled__1", clock=lambda: NOW + 2 * HOUR) == 1
+    assert channel.told == [
+        "The run scheduled__1 of DAG unsubscribe_nightly_sync has not ended in time: look at its "
+        "running or waiting task."
+    ]
+
+
+def test_a_night_that_is_late_is_told_once_when_the_sweep_knows_it_too(on):
+    open_run(on, "scheduled__1")
+    late = NOW + 2 * HOUR + timedelta(seconds=1)
+    channel = Sentences()
+    tell_late(on, [channel], "scheduled__1", clock=lambda: late)
+    assert [sentence[:12] for sentence in channel.told] == ["The night of"]
+    tell_late(on, [channel], "scheduled__1", clock=lambda: late)
+    tell_late(on, [channel], "manual__2", clock=lambda: late)
+    assert [sentence.split(" of ")[0] for sentence in channel.told] == [
+        "The night",
+        "The run manual__2",
+    ]
+
+
 ALERT = alerts.Alert("absence", "absence", NOW, "No night has closed for 26 hours.")
 
 
@@ -189,7 +233,7 @@ def test_a_webhook_gets_a_document_and_anything_but_2xx_is_a_failure(status, is_
 
 
 def test_a_webhook_in_clear_text_is_refused():
-    with pytest.raises(InsecureConnectionError):
+    with pytest.raises(AlertNotSentError, match="must be https"):
         WebhookChannel("http://hooks.example.com/x").tell([ALERT])
 
 

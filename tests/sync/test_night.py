@@ -24,6 +24,7 @@ from include.sync.preflight import (
     require_known,
 )
 from include.sync.report import NightFailedError, NightNeedsAttentionError
+from tests.docs.pages import page
 from tests.sync.world import FIELD
 
 CONTACT, LEAD = SalesforceObject
@@ -534,3 +535,19 @@ def test_no_address_is_staged_or_audited(world):
     assert b"canary" not in staged
     for table in ("merge_audit", "write_attempt", "sync_run", "sync_step", "unlinked_person"):
         assert "canary" not in str(world.sql(f"SELECT * FROM opt_out_sync.{table}"))
+
+
+def test_a_record_with_many_persons_is_told_by_number_and_found_by_the_query_of_the_runbook(world):
+    crowded = world.record(False)
+    for _ in range(11):
+        world.person(crowded)
+    attempt, _ = world.work()
+    with pytest.raises(
+        NightNeedsAttentionError, match="1 Salesforce records have more than"
+    ) as red:
+        world.report(attempt)
+    assert crowded[:15] not in str(red.value)
+    runbook = page("docs/runbook.md")
+    query = "SELECT record_id, count" + runbook.partition("SELECT record_id, count")[2]
+    (row,) = world.sql(query.partition(";")[0])
+    assert tuple(row) == (crowded, 11)

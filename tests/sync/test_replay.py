@@ -142,6 +142,42 @@ def test_a_night_that_closed_and_is_cleared_is_a_replay_and_a_failed_one_is_not(
     assert runs.find(world.engine, failed).state == "closed"
 
 
+def test_a_night_by_hand_does_not_make_a_replay_of_tonights(world):
+    """It has the same date, and whoever is imported in between would wait until tomorrow."""
+    by_hand = world.night()
+    imported, _ = world.pair(False, False)
+    end = a_second_later()
+    tonight = start_replay(world, end, end + timedelta(seconds=1), kind="night")
+    names = [runs.find(world.engine, each).night for each in (by_hand, tonight)]
+    assert names[0] == names[1]
+    assert kind_of(world, tonight) == "night"
+    for step in world.steps(tonight).values():
+        step()
+    assert world.codes(tonight) == {imported: "FIRST_SEEN_AGREED"}
+
+
+def test_a_replay_while_the_sync_is_off_is_a_skipped_replay(world):
+    start, end = utc_now() - DAY, utc_now()
+    close_night(world, start, end)
+    world.choose(enabled=False)
+    assert start_replay(world, start, end) is None
+    assert start_replay(world, start, end, kind="night", run_id="scheduled__1") is None
+    assert start_replay(world, start - DAY, end - DAY, kind="night") is None
+    found = world.sql("SELECT kind, state FROM opt_out_sync.sync_run ORDER BY id")
+    assert [tuple(row) for row in found] == [
+        ("night", "closed"),
+        ("replay", "skipped"),
+        ("replay", "skipped"),
+        ("night", "skipped"),
+    ]
+
+
+def close_night(world, start, end):
+    sync_run_id = start_replay(world, start, end, kind="night", run_id="scheduled__1")
+    for step in world.steps(sync_run_id).values():
+        step()
+
+
 def test_a_replay_is_no_further_night_in_a_tug_of_war(world):
     person, record = world.pair(True, True)
     world.night()

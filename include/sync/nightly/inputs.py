@@ -26,6 +26,7 @@ RESUBSCRIBES: Final = "resubscribes"
 LINKS: Final = "links"
 TIMES: Final = "times"
 UNJUDGED: Final = "unjudged"
+SCOPE: Final = "scope"
 
 
 def choices_of(settings: Settings) -> Choices:

@@ -1,6 +1,7 @@
 """Decide every link, and record each decision with its inputs and its reason."""
 
 import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -45,7 +46,8 @@ def merge(
     require_same_org(client, run)
     stage, access = stage_of(staging, run), access_of(engine, run.id)
     extract = inputs.gather(engine, client, stage, run, access, clock())
-    result = _of_interval(engine, run, extract, decide_for(run, access, extract))
+    people = _people_of(engine, stage, run, clock())
+    result = of_interval(run, extract, decide_for(run, access, extract), people)
     _stage_results(stage, result, clock())
     counts = record(engine, run, result, clock, may_hold=True)
     log.info("Decided %d of %d links", len(result.decisions), sum(result.counts.values()))
@@ -59,14 +61,31 @@ def decide_for(run: Run, access: Access, extract: Extract) -> MergeResult:
     return decide(extract, chosen, readable=readable, read_at=inputs.read_at(run))
 
 
-def _of_interval(engine: Engine, run: Run, extract: Extract, result: MergeResult) -> MergeResult:
-    """Keep of a replay what its night was about; a live night is about everybody."""
+def _people_of(engine: Engine, stage: Stage, run: Run, now: datetime) -> set[int]:
+    """Find whom a replay is about by what the database knows, and stage them; else nobody."""
+    if run.kind != "replay" or run.interval_start is None or run.interval_end is None:
+        return set()
+    with transaction(engine) as conn:
+        people = past_nights.people_of_interval(conn, run, run.interval_start, run.interval_end)
+    stage.write(inputs.SCOPE, pd.DataFrame({"person_id": sorted(people)}, dtype="int64"), now)
+    return people
+
+
+def of_interval(
+    run: Run, extract: Extract, result: MergeResult, people: Collection[int]
+) -> MergeResult:
+    """Keep of a replay what its night was about; a live night is about everybody.
+
+    Args:
+        run: whose decisions these are.
+        extract: what was merged.
+        result: of the merge.
+        people: whom the database knows to belong to the night of a replay.
+    """
     if run.kind != "replay" or run.interval_start is None or run.interval_end is None:
         return result
-    start, end = run.interval_start, run.interval_end
-    with transaction(engine) as conn:
-        people = past_nights.people_of_interval(conn, run, start, end)
-    return interval.of_scope(extract, result, interval.scope_of(extract, start, end, people))
+    scope = interval.scope_of(extract, run.interval_start, run.interval_end, people)
+    return interval.of_scope(extract, result, scope)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -107,7 +126,7 @@ def record(
             "known_links": known,
             "opt_outs": _opt_outs(result.decisions),
             "held": len(clears_of(result.decisions)) if is_held else 0,
-            "crowded": result.crowded,
+            "crowded_records": len(result.crowded),
         }
         runs.finish_step(conn, run, counts, now=now)
     return counts
@@ -128,7 +147,7 @@ def record_decided(
     decisions.record_decisions(conn, run, result.decisions, now=now)
     news = _record_observations(conn, run, result, now)
     if len(news):
-        decisions.record_decisions(conn, run, _unlinked_decisions(run, news), now=now)
+        decisions.record_decisions(conn, run, unlinked_decisions(run, news), now=now)
     if not run.plan_only:
         _record_judgements(conn, run, result.judgements, is_held=is_held, now=now)
         if is_held:
@@ -214,7 +233,13 @@ def _record_observations(
     return news[~news["person_id"].isin(result.decisions["person_id"])]
 
 
-def _unlinked_decisions(run: Run, unlinked: pd.DataFrame) -> pd.DataFrame:
+def unlinked_decisions(run: Run, unlinked: pd.DataFrame) -> pd.DataFrame:
+    """Return what the audit says of people whose opt-out cannot reach Salesforce.
+
+    Args:
+        run: whose decisions these are.
+        unlinked: one row per person: `person_id`, `code`.
+    """
     return pd.DataFrame(
         {
             "person_id": unlinked["person_id"],
