@@ -13,6 +13,7 @@ PermanentSyncError                  a human must look
 ├── FieldNotVisibleError            the integration user cannot see the field
 ├── InvalidFieldNameError           not the API name of a field
 ├── FieldSpellingError              the API name of a field, but for upper and lower case
+├── FieldTypeError                  the field is no checkbox
 ├── JobFailedError                  Salesforce refused a job
 └── SalesforceRequestError          any other 4xx
 
@@ -93,6 +94,10 @@ class InvalidFieldNameError(PermanentSyncError):
 
 class FieldSpellingError(PermanentSyncError):
     """Salesforce spells the field's API name in another case: answers would not be found by it."""
+
+
+class FieldTypeError(PermanentSyncError):
+    """The field exists and is no checkbox: what it holds says nothing of an opt-out."""
 
 
 class JobFailedError(PermanentSyncError):
