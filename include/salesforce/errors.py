@@ -4,6 +4,7 @@ TransientSyncError                  a retry helps
 ├── SalesforceUnavailableError      refused, timed out, reset, cut short, 5xx, 406, 420, 429
 ├── ApiLimitError                   the org's requests of the last 24 hours are used up
 ├── SessionExpiredError             the session was refused even after a fresh login
+├── DeployUnfinishedError           Salesforce has not come to a change of the org in time
 ├── IncompleteJobError              results do not add up, or a job did not end in time
 └── JobInterruptedError             Salesforce gave a job up for a reason that passes
 PermanentSyncError                  a human must look
@@ -15,6 +16,8 @@ PermanentSyncError                  a human must look
 ├── FieldSpellingError              the API name of a field, but for upper and lower case
 ├── FieldTypeError                  the field is no checkbox
 ├── JobFailedError                  Salesforce refused a job
+├── MissingPermissionError          the user may not change the org in this way
+├── DeployFailedError               Salesforce refused a change of the org
 └── SalesforceRequestError          any other 4xx
 
 Messages carry statuses and Salesforce's codes, never its free text: that text may quote a
@@ -72,6 +75,10 @@ class JobInterruptedError(TransientSyncError):
     """Salesforce ended a job early for a reason that passes: a lock, a time-out, an abort."""
 
 
+class DeployUnfinishedError(TransientSyncError):
+    """A change of the org waits behind others, or takes long; it may still happen."""
+
+
 class LoginError(PermanentSyncError):
     """Salesforce refused the login; the message names the Connection to mend."""
 
@@ -106,6 +113,18 @@ class JobFailedError(PermanentSyncError):
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class MissingPermissionError(PermanentSyncError):
+    """The user behind a Connection may not change the org in this way; the message says what."""
+
+
+class DeployFailedError(PermanentSyncError):
+    """Salesforce refused a change of the org; nothing of it was made.
+
+    Messages repeat what Salesforce says of the components: they are about fields and layouts, and
+    addresses are taken out.
+    """
 
 
 class SalesforceRequestError(PermanentSyncError):
