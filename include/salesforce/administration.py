@@ -14,6 +14,7 @@ from include.salesforce.definitions import (
     checkbox_elements,
     tracked_elements,
 )
+from include.salesforce.describe import has_person_accounts
 from include.salesforce.errors import FieldNotVisibleError, SalesforceRequestError
 from include.salesforce.metadata import Component, MetadataApi, Waiting
 from include.salesforce.permission_sets import FoundSet, Lack
@@ -41,9 +42,10 @@ class FoundField:
     """
 
     name: str
-    label: str | None
-    kind: str | None
-    is_tracked: bool
+    label: str | None = None
+    kind: str | None = None
+    is_tracked: bool = False
+    is_formula: bool = False
     definition: Element = field(default_factory=lambda: element("fields"), repr=False)
 
 
@@ -68,6 +70,10 @@ class SalesforceAdministration:
         """Return the 18-character Id of the org."""
         answer = self._query("SELECT Id FROM Organization")
         return to_18(answer["records"][0]["Id"])
+
+    def has_person_accounts(self) -> bool:
+        """Tell whether the org has person accounts."""
+        return has_person_accounts(self._session)
 
     def missing_permissions(self, needed: Collection[str]) -> list[str]:
         """Return the labels of those permissions that the user does not have.
@@ -177,6 +183,7 @@ def _found_field(definition: Element) -> FoundField:
         text_of(definition, "label"),
         text_of(definition, "type"),
         text_of(definition, "trackHistory") == "true",
+        definition.find(tag("formula")) is not None,
         definition,
     )
 

@@ -32,6 +32,11 @@ def object_access(obj: str) -> str:
     return f"{_SETS} > Object Settings > {_PLURALS.get(obj, obj)} > Edit"
 
 
+def permission_set() -> str:
+    """Where the permission set is."""
+    return _SETS
+
+
 def system_permissions() -> str:
     """Where the permission set gets permissions such as API Enabled."""
     return f"{_SETS} > System Permissions > Edit"
