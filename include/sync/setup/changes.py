@@ -1,6 +1,6 @@
 """Changes of an org in words: what, and how to undo it. The plan and the steps say the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -44,7 +44,7 @@ def of_field(target: Target, wanted: Checkbox) -> list[Change]:
     return changes
 
 
-def of_access(lack: Lack) -> list[Change]:
+def of_access(lack: Lack, labels: Mapping[str, str]) -> list[Change]:
     """Tell of the permission set."""
     changes = []
     if lack.the_set:
@@ -64,7 +64,7 @@ def of_access(lack: Lack) -> list[Change]:
     changes += [
         Change(
             f"let {PERMISSION_SET} read and edit {grant.full_name}",
-            f"untick them: {menu.field_access(grant.obj, grant.field)}",
+            f"untick them: {menu.field_access(grant.obj, labels[grant.field])}",
         )
         for grant in lack.fields
     ]

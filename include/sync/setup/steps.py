@@ -15,10 +15,11 @@ from include.salesforce.errors import MissingPermissionError
 from include.store.database import transaction
 from include.sync.clock import Clock
 from include.sync.setup import changes
-from include.sync.setup.plan import (
+from include.sync.setup.planning import (
     chosen_layouts,
     fields_of,
     history_changes,
+    labels_of,
     lacking,
     look,
     missing_sentence,
@@ -39,16 +40,21 @@ class LayoutContestedError(TransientSyncError):
     """Somebody saves a page layout again and again while the setup looks at it."""
 
 
+def plan(engine: Engine, org: Org, wish: Wish) -> list[str]:
+    """Return the plan, what is in its way included; see `look`."""
+    return _told(look(engine, org, wish).lines())
+
+
 def require_permitted(engine: Engine, org: Org, wish: Wish) -> list[str]:
     """Return the plan, unless the user of the setup may not carry all of it out.
 
     Raises:
         MissingPermissionError: naming what is missing; nothing was changed.
     """
-    plan = look(engine, org, wish)
-    if plan.missing:
-        raise MissingPermissionError(f"{missing_sentence(plan.missing)}. Nothing was changed")
-    return plan.lines()
+    found = look(engine, org, wish)
+    if found.missing:
+        raise MissingPermissionError(f"{missing_sentence(found.missing)}. Nothing was changed")
+    return _told(found.lines())
 
 
 def install_field(engine: Engine, org: Org, wish: Wish, *, clock: Clock) -> list[str]:
@@ -82,10 +88,29 @@ def grant_access(engine: Engine, org: Org, wish: Wish) -> list[str]:
         MissingPermissionError, SalesforceRequestError: Salesforce refused it.
     """
     require_one_org(engine, org)
-    found, lack = lacking(org, _fields(org, wish))
+    target = target_of(org.administration.objects(), wish)
+    found, lack = lacking(org, fields_of(wish, target))
     if lack:
         org.administration.supply(org.client.user_id(), found, lack)
-    return _told(changes.said(_DONE, changes.of_access(lack), "the integration user has access"))
+    done = changes.of_access(lack, labels_of(wish, target))
+    return _told(changes.said(_DONE, done, "the integration user has access"))
+
+
+def add_to_layouts(engine: Engine, org: Org, wish: Wish) -> list[str]:
+    """Show the opt-out fields on the chosen page layouts, after what is there.
+
+    Raises:
+        UnknownLayoutError: a chosen layout does not exist.
+        LayoutContestedError: somebody saves one again and again.
+        DeployFailedError, DeployUnfinishedError, MissingPermissionError: one was not changed.
+    """
+    if not wish.layouts:
+        return changes.said(_DONE, [], "no page layout was chosen")
+    require_one_org(engine, org)
+    fields = fields_of(wish, target_of(org.administration.objects(), wish))
+    names = chosen_layouts(org.administration.layout_names(), wish)
+    done = [line for name in names for line in _add_to_layout(org, name, fields)]
+    return _told(done)
 
 
 def track_history(engine: Engine, org: Org, wish: Wish) -> list[str]:
@@ -103,23 +128,6 @@ def track_history(engine: Engine, org: Org, wish: Wish) -> list[str]:
     if planned:
         org.administration.track(untracked(objects, fields))
     return _told(changes.said(_DONE, planned, "the history of the fields is kept"))
-
-
-def add_to_layouts(engine: Engine, org: Org, wish: Wish) -> list[str]:
-    """Show the opt-out fields on the chosen page layouts, after what is there.
-
-    Raises:
-        UnknownLayoutError: a chosen layout does not exist.
-        LayoutContestedError: somebody saves one again and again.
-        DeployFailedError, DeployUnfinishedError, MissingPermissionError: one was not changed.
-    """
-    if not wish.layouts:
-        return changes.said(_DONE, [], "no page layout was chosen")
-    require_one_org(engine, org)
-    fields = _fields(org, wish)
-    names = chosen_layouts(org.administration.layout_names(), wish)
-    done = [line for name in names for line in _add_to_layout(org, name, fields)]
-    return _told(done)
 
 
 def _add_to_layout(org: Org, name: str, fields: Sequence[str]) -> list[str]:
@@ -142,10 +150,6 @@ def _add_to_layout(org: Org, name: str, fields: Sequence[str]) -> list[str]:
     raise LayoutContestedError(
         f"somebody is editing the page layout {name}: it was not changed; try again later"
     )
-
-
-def _fields(org: Org, wish: Wish) -> tuple[str, ...]:
-    return fields_of(wish, target_of(org.administration.objects(), wish))
 
 
 def _adopt(engine: Engine, name: str, label: str, clock: Clock) -> None:

@@ -1,7 +1,7 @@
 """The last step of a setup: see the org as the integration user sees it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
 from sqlalchemy import Engine
@@ -12,13 +12,15 @@ from include.domain.values import SalesforceObject
 from include.salesforce import layouts
 from include.store.database import transaction
 from include.sync import checks
-from include.sync.setup.plan import (
+from include.sync.setup.planning import (
     chosen_layouts,
     fields_of,
     history_changes,
+    labels_of,
     lacking,
     target_of,
 )
+from include.sync.setup.target import Objects
 from include.sync.setup.wish import Org, Wish, require_one_org
 
 log = logging.getLogger(__name__)
@@ -39,12 +41,13 @@ def verify(engine: Engine, org: Org, wish: Wish) -> list[str]:
     """
     require_one_org(engine, org)
     objects = org.administration.objects()
-    fields = fields_of(wish, target_of(objects, wish))
+    target = target_of(objects, wish)
+    fields = fields_of(wish, target)
     problems = [
-        *_hidden(org, wish, fields),
+        *_hidden(org, fields, labels_of(wish, target)),
         *(["the permission set is not complete"] if lacking(org, fields)[1] else []),
-        *(each.what for each in history_changes(objects, fields) if wish.track_history),
         *_not_shown(org, wish, fields),
+        *(f"still to do: {each}" for each in _not_tracked(objects, wish, fields)),
     ]
     if problems:
         raise NotInstalledError(f"the setup is not complete: {'; '.join(problems)}")
@@ -57,12 +60,11 @@ def verify(engine: Engine, org: Org, wish: Wish) -> list[str]:
     return lines
 
 
-def _hidden(org: Org, wish: Wish, fields: Sequence[str]) -> list[str]:
+def _hidden(org: Org, fields: Sequence[str], labels: Mapping[str, str]) -> list[str]:
     seen = {
         field: {obj: org.client.field_access(obj, field) for obj in SalesforceObject}
         for field in fields
     }
-    labels = {wish.checkbox.name: wish.checkbox.label}
     return [each.sentence for each in checks.problems(seen, fields, labels)]
 
 
@@ -76,6 +78,11 @@ def _not_shown(org: Org, wish: Wish, fields: Sequence[str]) -> list[str]:
         for field in fields
         if not layouts.has_field(layout, field)
     ]
+
+
+def _not_tracked(objects: Objects, wish: Wish, fields: Sequence[str]) -> list[str]:
+    wanted = history_changes(objects, fields) if wish.track_history else []
+    return [each.what for each in wanted]
 
 
 def _to_do(engine: Engine, wish: Wish) -> list[str]:

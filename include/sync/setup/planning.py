@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from sqlalchemy import Engine
 
 from include.domain.errors import PermanentSyncError
-from include.domain.values import STANDARD_FIELD, SalesforceObject
+from include.domain.values import STANDARD_FIELD, STANDARD_LABEL, SalesforceObject
 from include.salesforce import layouts
 from include.salesforce.administration import FoundField, FoundObject
 from include.salesforce.definitions import Grants, grants
@@ -83,9 +83,9 @@ def look(engine: Engine, org: Org, wish: Wish) -> Plan:
     names = org.administration.layout_names()
     planned = [
         *(changes.of_field(target, wish.checkbox) if target else []),
-        *changes.of_access(lack),
-        *(history_changes(objects, fields) if wish.track_history else []),
+        *changes.of_access(lack, labels_of(wish, target)),
         *_layout_changes(org, wish, fields, names),
+        *(history_changes(objects, fields) if wish.track_history else []),
     ]
     needed = {*(_OF_METADATA if planned else ()), *(_OF_ACCESS if lack else ())}
     return Plan(
@@ -107,6 +107,12 @@ def target_of(objects: Objects, wish: Wish) -> Target | None:
 def fields_of(wish: Wish, target: Target | None) -> tuple[str, ...]:
     """Return the API names of the opt-out fields."""
     return wish.fields((target.checkbox if target else wish.checkbox).name)
+
+
+def labels_of(wish: Wish, target: Target | None) -> dict[str, str]:
+    """Return what people read beside each field."""
+    checkbox = target.checkbox if target else wish.checkbox
+    return {STANDARD_FIELD: STANDARD_LABEL, checkbox.name: checkbox.label}
 
 
 def lacking(org: Org, fields: Sequence[str]) -> tuple[FoundSet, Lack]:
