@@ -5,11 +5,13 @@ What was installed is read with clients that are not ours: simple-salesforce, an
 """
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from airflow.providers.salesforce.hooks.salesforce import SalesforceHook
+from requests.adapters import HTTPAdapter
 from simple_salesforce import Salesforce
 from sqlalchemy import Engine
 
@@ -306,26 +308,66 @@ def test_a_setup_that_breaks_anywhere_is_completed_by_the_next_try(fresh, point,
     assert len(fresh.rows("SELECT Id FROM PermissionSet WHERE Name = 'Opt_Out_Sync'")) == 1
 
 
-@pytest.mark.parametrize("step", ["objects", "lacking", "layout_names", "write_layout"])
-def test_a_setup_that_is_killed_anywhere_is_completed_by_the_next_one(fresh, step):
-    calls = []
+class StoppingWire(HTTPAdapter):
+    """Ends the process at the nth effect on the org: just before it, or just after."""
 
-    class Dying(SalesforceAdministration):
-        def __getattribute__(self, name):
-            if name == step:
-                calls.append(name)
-                if len(calls) == (1 if step == "write_layout" else 3):
-                    raise Killed
-            return super().__getattribute__(name)
+    def __init__(self, stop_at: int | None, after: bool) -> None:
+        super().__init__()
+        self._stop_at, self._after, self.effects = stop_at, after, []
 
+    def send(self, request, **options):
+        if not self._is_effect(request):
+            return super().send(request, **options)
+        self.effects.append(request.path_url)
+        is_now = len(self.effects) - 1 == self._stop_at
+        if is_now and not self._after:
+            raise Killed
+        answer = super().send(request, **options)
+        if is_now:
+            raise Killed
+        return answer
+
+    @staticmethod
+    def _is_effect(request):
+        is_soap = "/Soap/m/" in request.path_url
+        return b":deploy>" in request.body if is_soap else request.method in {"POST", "PATCH"}
+
+
+def watched(wire: StoppingWire) -> SalesforceAdministration:
+    def log_in(http):
+        logged_in = SalesforceHook("salesforce_admin", session=http).get_conn()
+        http.mount("https://", wire)  # a login changes nothing
+        return logged_in
+
+    return SalesforceAdministration(SalesforceSession(log_in), waiting=Waiting(first=0.02))
+
+
+EFFECTS = 12
+"""The field; the set, two objects, four fields, an assignment; two layouts; the history."""
+EVERY = int(os.environ.get("OPT_OUT_SYNC_KILL_EVERY", "3"))
+"""Each kill costs seconds: CI's long profile kills at every effect, the short at some."""
+KILLS = [(effect, after) for after in (True, False) for effect in range(EFFECTS)][::EVERY]
+
+
+def test_every_effect_of_a_setup_is_known(fresh):
+    wire = StoppingWire(None, after=False)
+    fresh.seen = setup.Org(watched(wire), fresh.seen.client)
+    fresh.run()
+    assert len(wire.effects) == EFFECTS
+    assert len([each for each in wire.effects if "Soap" in each]) == 4
+
+
+@pytest.mark.parametrize(("effect", "after"), KILLS)
+def test_a_setup_that_is_killed_at_any_effect_is_completed_by_the_next_one(fresh, effect, after):
     alive = fresh.seen
-    dying = Dying(session("salesforce_admin"), waiting=Waiting(first=0.02))
-    fresh.seen = setup.Org(dying, alive.client)
+    fresh.seen = setup.Org(watched(StoppingWire(effect, after)), alive.client)
     with pytest.raises(Killed):
         fresh.run()
     fresh.seen = alive
     fresh.run()
     assert fresh.plan()[-1] == "Nothing to do: everything is as it should be."
+    assert len(fresh.rows("SELECT Id FROM PermissionSet WHERE Name = 'Opt_Out_Sync'")) == 1
+    assert str(fresh.fields_of_layout(LEAD_LAYOUT)).count(BOX) == 1
 
 
 # -- a field that is there
