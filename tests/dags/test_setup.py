@@ -35,7 +35,7 @@ def dag():
 
 
 def test_it_runs_by_hand_alone_and_plans_unless_told_otherwise(dag):
-    assert dag.timetable.summary == "None"
+    assert not dag.timetable.can_be_scheduled
     assert dag.max_active_runs == 1
     assert dag.params["plan_only"] is True
     assert [task.task_id for task in dag.topological_sort()] == ["plan", "unless_plan_only", *STEPS]
