@@ -29,10 +29,9 @@ _ILLEGAL = (
     "Invalid Session ID found in SessionHeader: Illegal Session. Session not found, missing "
     "session hash"
 )  # [captured]
-_NOT_PERMITTED = (
-    "INSUFFICIENT_ACCESS: use of the Metadata API requires a user with the ModifyAllData or "
-    "ModifyMetadata permissions"
-)  # [captured]
+_NOT_PERMITTED = (  # [captured]
+    "use of the Metadata API requires a user with the ModifyAllData or ModifyMetadata permissions"
+)
 
 
 def serve(org: Org, call: Call) -> Response:
