@@ -255,6 +255,25 @@ def test_an_archive_is_deployed_whole_or_not_at_all(
     assert ("Sales_Opt_Out__c" in emulator.records("Contact")[0]) is worked
 
 
+def test_a_deploy_waits_in_its_queue_until_it_is_its_turn(
+    emulator: RunningEmulator, salesforce: Salesforce, tmp_path: Any
+) -> None:
+    path = tmp_path / "deploy.zip"
+    path.write_bytes(archive("Checkbox"))
+    emulator.set_options(deploy_polls=2)
+    first = salesforce.deploy(str(path), sandbox=False)["asyncId"]
+    for _ in range(2):
+        assert salesforce.checkDeployStatus(first)["state"] == "Pending"
+        assert "Sales_Opt_Out__c" not in emulator.records("Contact")[0]
+    second = salesforce.deploy(str(path), sandbox=False)["asyncId"]
+    assert salesforce.checkDeployStatus(first)["state"] == "Succeeded"
+    assert "Sales_Opt_Out__c" in emulator.records("Contact")[0]
+    assert salesforce.checkDeployStatus(second)["state"] == "Pending"
+    emulator.reset()
+    with pytest.raises(Exception, match="invalid parameter value"):
+        salesforce.checkDeployStatus(second)
+
+
 def test_an_archive_that_is_none_is_a_fault(emulator: RunningEmulator, api: Api) -> None:
     token = api.session.headers["Authorization"].split()[1]
     for content in (b"no zip", base64.b64encode(b"no zip")):

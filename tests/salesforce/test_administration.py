@@ -6,7 +6,11 @@ from include.domain.values import STANDARD_FIELD, SalesforceObject
 from include.salesforce import layouts
 from include.salesforce.administration import SalesforceAdministration
 from include.salesforce.definitions import Checkbox, grants
-from include.salesforce.errors import DeployFailedError, MissingPermissionError
+from include.salesforce.errors import (
+    DeployFailedError,
+    DeployUnfinishedError,
+    MissingPermissionError,
+)
 from include.salesforce.metadata import Waiting
 from include.salesforce.session import SalesforceSession
 from local.salesforce_emulator.testing import RunningEmulator
@@ -45,6 +49,18 @@ def test_a_refused_deploy_changes_nothing_and_says_why(emulator, administration)
     with pytest.raises(DeployFailedError, match="Cannot change field type from Text to Checkbox"):
         administration.create_checkboxes(BOX, [CONTACT, LEAD])
     assert BOX.name.lower() not in administration.objects()[CONTACT].fields
+
+
+def test_a_deploy_that_waits_too_long_is_left_to_the_next_try(emulator, session) -> None:
+    emulator.set_options(deploy_polls=1_000)
+    seconds = iter(range(100))
+    waiting = Waiting(
+        first=1.0, deadline=10.0, clock=lambda: float(next(seconds)), sleep=lambda _: None
+    )
+    administration = SalesforceAdministration(session, waiting=waiting)
+    with pytest.raises(DeployUnfinishedError, match="Deployment Status"):
+        administration.create_checkboxes(BOX, [CONTACT])
+    assert next(seconds) == 12
 
 
 def test_history_is_kept_of_a_standard_and_of_a_custom_field(administration) -> None:

@@ -370,6 +370,20 @@ def test_a_setup_that_is_killed_at_any_effect_is_completed_by_the_next_one(fresh
     assert str(fresh.fields_of_layout(LEAD_LAYOUT)).count(BOX) == 1
 
 
+@pytest.mark.parametrize("effect", [0, 9], ids=["field", "layout"])
+def test_a_deploy_that_still_waits_when_the_next_setup_comes_does_no_harm(fresh, effect):
+    """Salesforce makes the change after the process that asked for it has died."""
+    fresh.org.set_options(deploy_polls=1)
+    alive = fresh.seen
+    fresh.seen = setup.Org(watched(StoppingWire(effect, after=True)), alive.client)
+    with pytest.raises(Killed):
+        fresh.run()
+    fresh.seen = alive
+    fresh.run()
+    assert fresh.plan()[-1] == "Nothing to do: everything is as it should be."
+    assert str(fresh.fields_of_layout(CONTACT_LAYOUT)).count(BOX) == 1
+
+
 # -- a field that is there
 
 
@@ -498,6 +512,16 @@ def test_the_integration_user_alone_may_not_even_look(fresh):
     fresh.seen = setup.Org(SalesforceAdministration(session("salesforce")), fresh.seen.client)
     with pytest.raises(MissingPermissionError, match="Modify Metadata Through Metadata API"):
         fresh.plan()
+
+
+def test_one_user_who_may_do_everything_can_be_both(fresh):
+    """As in the demo, where the Connection `salesforce` is all there is."""
+    for permission in SETUP_PERMISSIONS:
+        fresh.org.set_user_permission(permission, granted=True)
+    administration = SalesforceAdministration(session("salesforce"), waiting=Waiting(first=0.02))
+    fresh.seen = setup.Org(administration, fresh.seen.client)
+    fresh.run()
+    assert fresh.plan()[-1] == "Nothing to do: everything is as it should be."
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from include.domain.errors import PermanentSyncError
 from include.domain.values import STANDARD_FIELD, STANDARD_LABEL, SalesforceObject
-from include.salesforce import layouts
+from include.salesforce import layouts, menu
 from include.salesforce.administration import FoundField, FoundObject
 from include.salesforce.definitions import Grants, grants
 from include.salesforce.errors import MissingPermissionError
@@ -81,16 +81,24 @@ def look(engine: Engine, org: Org, wish: Wish) -> Plan:
     fields = fields_of(wish, target)
     _, lack = lacking(org, fields)
     names = org.administration.layout_names()
-    planned = [
-        *(changes.of_field(target, wish.checkbox) if target else []),
-        *changes.of_access(lack, labels_of(wish, target)),
+    of_access = changes.of_access(lack, labels_of(wish, target))
+    of_field = changes.of_field(target, wish.checkbox) if target else []
+    of_pages = [
         *_layout_changes(org, wish, fields, names),
         *(history_changes(objects, fields) if wish.track_history else []),
     ]
-    needed = {*(_OF_METADATA if planned else ()), *(_OF_ACCESS if lack else ())}
+    needed = {
+        *(_OF_METADATA if of_pages or (target and target.missing) else ()),
+        *(_OF_ACCESS if lack else ()),
+    }
     return Plan(
-        (f"Salesforce org {org_id}.", *_described(org, objects, fields), _listed(names)),
-        tuple(planned),
+        (
+            f"Salesforce org {org_id}.",
+            *_described(org, objects, fields),
+            _listed(names),
+            *_by_hand(org, wish),
+        ),
+        (*of_field, *of_access, *of_pages),
         tuple(org.administration.missing_permissions(needed)),
     )
 
@@ -195,6 +203,15 @@ def _seen(org: Org, definition: FoundObject, field: str) -> str:
     if not access.readable:
         return "there, hidden from the integration user"
     return f"there, the integration user can read{' and write' if access.updateable else ''} it"
+
+
+def _by_hand(org: Org, wish: Wish) -> list[str]:
+    """Tell what the setup leaves to the admin."""
+    if not (wish.track_history and org.administration.has_person_accounts()):
+        return []
+    return [
+        f"By hand, for person accounts: track the fields there, too: {menu.history('Account')}."
+    ]
 
 
 def _listed(names: Sequence[str]) -> str:
