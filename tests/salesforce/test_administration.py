@@ -60,7 +60,7 @@ def test_a_deploy_that_waits_too_long_is_left_to_the_next_try(emulator, session)
     administration = SalesforceAdministration(session, waiting=waiting)
     with pytest.raises(DeployUnfinishedError, match="Deployment Status"):
         administration.create_checkboxes(BOX, [CONTACT])
-    assert next(seconds) == 12
+    assert next(seconds) == 11
 
 
 def test_history_is_kept_of_a_standard_and_of_a_custom_field(administration) -> None:
