@@ -18,6 +18,7 @@ from include.cli import (
     resubscribe,
     settings,
     simulate,
+    source,
 )
 from include.cli.arguments import (
     Command,
@@ -42,6 +43,7 @@ FAMILIES = (
     orgs,
     clears,
     people,
+    source,
 )
 
 

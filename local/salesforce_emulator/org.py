@@ -122,6 +122,7 @@ class Org:
         self.limits.reset()
         self.cursors.clear()
         self.options.reset()
+        self.deploys.forget_queue()
         self.sessions.lifetime_seconds = LIFETIME_SECONDS
         clock.set_offset(timedelta(0))
 

@@ -225,7 +225,7 @@ class RunningEmulator:
         self.control("POST", "clock", {"offset_seconds": offset_seconds})
 
     def set_options(self, **options: object) -> None:
-        """Set ``latency``, ``gzip``, ``shuffle_unordered`` or ``unchanged_saves_stamp``."""
+        """Set ``latency``, ``gzip`` or another of the options that ``options.py`` explains."""
         self.control("POST", "options", options)
 
     def refuse_connections(self, seconds: float) -> None:

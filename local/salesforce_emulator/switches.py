@@ -59,6 +59,7 @@ _OPTIONS: dict[str, Callable[[dict[str, Any], str, object], object]] = {
     "shuffle_unordered": _seed,
     "unchanged_saves_stamp": _flag,
     "row_contention": _flag,
+    "deploy_polls": lambda document, name, _value: int(required(document, name, int)),
 }
 
 

@@ -54,6 +54,7 @@ def test_every_setting_can_be_saved(engine: Engine, say: Say) -> None:
         "paused": (["--pause"], True),
         "field_mode": (["--field-mode", "both"], FieldMode.BOTH),
         "sales_opt_out_field": (["--sales-field", "No_Sales__c"], "No_Sales__c"),
+        "sales_opt_out_label": (["--sales-label", "No Sales"], "No Sales"),
         "conflict_rule": (["--rule", "changed_side"], "changed_side"),
         "max_open_failures": (["--max-open-failures", "1"], 1),
         "bulk_threshold": (["--bulk-threshold", "2"], 2),

@@ -8,9 +8,12 @@ import threading
 
 import pytest
 import unsubscribe_sync_connections as connections
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import text
 
 from include.deployment import DeploymentError
+from local.salesforce_emulator.identity import ADMIN_USERNAME
 from local.salesforce_emulator.testing import Size, running_emulator
 
 
@@ -60,6 +63,34 @@ def test_salesforce_is_reached_through_the_proxy_of_its_connection(org, monkeypa
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(org.ca_bundle))
         assert connections.salesforce().organization_id().startswith("00D")
         assert set(proxy.asked_for) == {"acme.my.salesforce.com:443"}
+
+
+def test_an_administrator_logs_in_by_a_key_beside_the_integration_user(org, monkeypatch):
+    """As docs/salesforce-admin.md says: one app, one certificate, the Connection names the user."""
+    key = rsa.generate_private_key(65_537, 2_048)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    org.set_certificate(public.decode())
+    extra = {
+        "consumer_key": org.client_id,
+        "private_key": private.decode(),
+        "domain": org.login_domain,
+    }
+    connection = {"conn_type": "salesforce", "login": ADMIN_USERNAME, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", org.airflow_connection)
+    monkeypatch.setenv("AIRFLOW_CONN_ACME_ADMIN", json.dumps(connection))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(org.ca_bundle))
+    org.set_user_permission("CustomizeApplication", granted=False)  # of the integration user
+    needed = ["CustomizeApplication"]
+    ours = connections.salesforce_administration("salesforce").missing_permissions(needed)
+    theirs = connections.salesforce_administration("acme_admin").missing_permissions(needed)
+    assert (ours, theirs) == (["Customize Application"], [])
 
 
 def test_a_missing_staging_folder_is_named(monkeypatch):

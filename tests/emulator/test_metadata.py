@@ -5,6 +5,7 @@ import io
 import time
 import zipfile
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import requests
@@ -254,6 +255,25 @@ def test_an_archive_is_deployed_whole_or_not_at_all(
     assert ("Sales_Opt_Out__c" in emulator.records("Contact")[0]) is worked
 
 
+def test_a_deploy_waits_in_its_queue_until_it_is_its_turn(
+    emulator: RunningEmulator, salesforce: Salesforce, tmp_path: Any
+) -> None:
+    path = tmp_path / "deploy.zip"
+    path.write_bytes(archive("Checkbox"))
+    emulator.set_options(deploy_polls=2)
+    first = salesforce.deploy(str(path), sandbox=False)["asyncId"]
+    for _ in range(2):
+        assert salesforce.checkDeployStatus(first)["state"] == "Pending"
+        assert "Sales_Opt_Out__c" not in emulator.records("Contact")[0]
+    second = salesforce.deploy(str(path), sandbox=False)["asyncId"]
+    assert salesforce.checkDeployStatus(first)["state"] == "Succeeded"
+    assert "Sales_Opt_Out__c" in emulator.records("Contact")[0]
+    assert salesforce.checkDeployStatus(second)["state"] == "Pending"
+    emulator.reset()
+    with pytest.raises(Exception, match="invalid parameter value"):
+        salesforce.checkDeployStatus(second)
+
+
 def test_an_archive_that_is_none_is_a_fault(emulator: RunningEmulator, api: Api) -> None:
     token = api.session.headers["Authorization"].split()[1]
     for content in (b"no zip", base64.b64encode(b"no zip")):
@@ -265,3 +285,45 @@ def test_an_archive_that_is_none_is_a_fault(emulator: RunningEmulator, api: Api)
         )
         answer = requests.post(f"{emulator.http_url}/services/Soap/m/65.0", data=body, timeout=10)
         assert (answer.status_code, "cannot be read" in answer.text) == (500, True)
+
+
+@pytest.mark.parametrize("permission", ["ModifyMetadata", "ModifyAllData"])
+def test_either_of_two_permissions_opens_the_metadata_api(
+    emulator: RunningEmulator, mdapi: Any, permission: str
+) -> None:
+    """Message captured: "use of the Metadata API requires a user with ..."."""
+    for each in ("ModifyMetadata", "ModifyAllData"):
+        emulator.set_user_permission(each, granted=False)
+    with pytest.raises(Fault, match="requires a user with the ModifyAllData or ModifyMetadata"):
+        mdapi.Layout.read([LAYOUT])
+    emulator.set_user_permission(permission, granted=True)
+    assert mdapi.Layout.read([LAYOUT]).fullName == LAYOUT
+
+
+def test_a_field_of_a_package_can_be_tracked_and_not_made(
+    emulator: RunningEmulator, mdapi: Any
+) -> None:
+    name = "ns__Opt_Out__c"
+    emulator.install_checkbox("Contact", name, "Opt Out")
+    mdapi.CustomObject.update([mdapi.CustomObject(fullName="Contact", enableHistory=True)])
+    mdapi.CustomField.update([checkbox(mdapi, f"Contact.{name}", trackHistory=True)])
+    assert mdapi.CustomField.read([f"Contact.{name}"]).trackHistory is True
+    with pytest.raises(Exception, match="FIELD_INTEGRITY"):
+        mdapi.CustomField.create([checkbox(mdapi, f"Lead.{name}")])
+
+
+def test_a_fault_is_shaped_as_captured(emulator: RunningEmulator) -> None:
+    """Its own elements are in no namespace; from a published exchange."""
+    emulator.set_user_permission("ModifyMetadata", granted=False)
+    emulator.set_user_permission("ModifyAllData", granted=False)
+    body = (
+        '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Header>'
+        f'<s:SessionHeader xmlns:s="x"><s:sessionId>{emulator.log_in()}</s:sessionId>'
+        "</s:SessionHeader></e:Header><e:Body><describeMetadata/></e:Body></e:Envelope>"
+    )
+    url = f"{emulator.http_url}/services/Soap/m/65.0"
+    answer = requests.post(url, data=body, timeout=10)
+    envelope = ET.fromstring(answer.content)
+    assert answer.status_code == 500
+    assert envelope.findtext(".//faultcode") == "sf:INSUFFICIENT_ACCESS"
+    assert (envelope.findtext(".//faultstring") or "").startswith("INSUFFICIENT_ACCESS: use of")

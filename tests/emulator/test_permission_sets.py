@@ -219,3 +219,16 @@ def test_orders_that_make_no_sense_are_refused(
 ) -> None:
     with pytest.raises(EmulatorError, match="must be one of"):
         emulator.control("POST", "user-permission", document)
+
+
+def test_who_asks_learns_what_it_is_permitted(emulator: RunningEmulator, api: Api) -> None:
+    """The object is documented: sfFieldRef, UserPermissionAccess."""
+    emulator.set_user_permission("CustomizeApplication", granted=False)
+    soql = "SELECT PermissionsApiEnabled, PermissionsCustomizeApplication FROM UserPermissionAccess"
+    (found,) = api.query(soql).json()["records"]
+    assert (found["PermissionsApiEnabled"], found["PermissionsCustomizeApplication"]) == (
+        True,
+        False,
+    )
+    assert api.query(f"{soql} WHERE PermissionsApiEnabled = true").status_code == 501
+    assert api.query("SELECT Id FROM UserPermissionAccess").status_code == 501

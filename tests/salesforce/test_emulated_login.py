@@ -15,6 +15,7 @@ from include.salesforce.describe import FieldAccess
 from include.salesforce.errors import (
     ApiLimitError,
     FieldSpellingError,
+    FieldTypeError,
     InsecureConnectionError,
     LoginError,
     SalesforceRequestError,
@@ -183,6 +184,14 @@ def test_a_conditional_write_stays_conditional_when_the_session_ends(
 
     assert caught.value.status == 412
     assert emulator.record(record["Id"])[FIELD] == record[FIELD]
+
+
+def test_a_field_of_another_type_is_no_opt_out_whatever_it_holds(
+    emulator: RunningEmulator, client: SalesforceClient
+) -> None:
+    emulator.install_field("Lead", fullName="X__c", type="Text", label="X", length=20)
+    with pytest.raises(FieldTypeError, match="X__c of Lead is of type string"):
+        client.field_access(LEAD, "X__c")
 
 
 @pytest.mark.parametrize(("readable", "updateable"), [(True, True), (True, False), (False, False)])

@@ -1,7 +1,8 @@
 """``deploy()``: an archive of components, saved together or not at all.
 
-Done at once, so that the first question for its status finds it done [assumed]; destructive
-changes, tests and roll-back on error switched off are not emulated.
+Deploys happen one after the other [documented]: at once here, or once their status was asked for as
+often as ``deploy_polls`` says [assumed]. Destructive changes, tests and roll-back on error switched
+off are not emulated.
 """
 
 from __future__ import annotations
@@ -20,35 +21,58 @@ from local.salesforce_emulator.metadata.kinds import FOLDERS, KINDS
 from local.salesforce_emulator.soap import FaultError, document_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local.salesforce_emulator.org import Org
 
 _PREFIX = "0Af"  # [documented]
 
 
 class Deploys:
-    """What became of each deploy of this process."""
+    """The deploys of this process: those in the queue, and what became of the others."""
 
     def __init__(self) -> None:
         self._results: dict[str, dict[str, Any]] = {}
-        self._lock = threading.Lock()
+        self._queue: dict[str, tuple[int, Callable[[], dict[str, Any]]]] = {}
+        self._lock = threading.RLock()
 
-    def keep(self, result: dict[str, Any]) -> str:
-        """Keep a result and return its Id."""
+    def add(self, run: Callable[[], dict[str, Any]], polls: int) -> str:
+        """Queue a deploy, behind which those before it have happened, and return its Id."""
         with self._lock:
+            for each in list(self._queue):
+                self._run(each)
             deploy_id = make_id(_PREFIX, len(self._results) + 1)
-            self._results[deploy_id] = {**result, "id": deploy_id}
+            self._queue[deploy_id] = (polls, run)
+            if polls == 0:
+                self._run(deploy_id)
         return deploy_id
 
-    def find(self, deploy_id: str) -> dict[str, Any]:
-        """Return a result.
+    def look(self, deploy_id: str) -> dict[str, Any]:
+        """Return what became of a deploy, or that it waits; each look brings it forward.
 
         Raises:
             FaultError: there was no such deploy.
         """
-        found = self._results.get(deploy_id)
+        with self._lock:
+            if deploy_id in self._queue:
+                polls, run = self._queue[deploy_id]
+                self._queue[deploy_id] = (polls - 1, run)
+                if polls > 0:
+                    return {"done": False, "id": deploy_id, "status": "Pending", "success": False}
+                self._run(deploy_id)
+            found = self._results.get(deploy_id)
         if found is None:
             raise FaultError("INVALID_ID_FIELD", f"invalid parameter value: {deploy_id}")
         return found
+
+    def forget_queue(self) -> None:
+        """Let nothing that waits happen any more."""
+        with self._lock:
+            self._queue.clear()
+
+    def _run(self, deploy_id: str) -> None:
+        _, run = self._queue.pop(deploy_id)
+        self._results[deploy_id] = {**run(), "id": deploy_id}
 
 
 def start(org: Org, user_id: str, arguments: dict[str, Any]) -> Any:
@@ -56,15 +80,19 @@ def start(org: Org, user_id: str, arguments: dict[str, Any]) -> Any:
     components = _components(arguments)
     options = typed(arguments.get("DeployOptions") or {})
     check_only = options.get("checkOnly") is True
-    saved, failures = _save(org, user_id, components, check_only=check_only)
-    result = _result(components, saved, failures, check_only=check_only)
-    return {"done": False, "id": org.deploys.keep(result), "state": "Queued"}
+
+    def run() -> dict[str, Any]:
+        saved, failures = _save(org, user_id, components, check_only=check_only)
+        return _result(components, saved, failures, check_only=check_only)
+
+    deploy_id = org.deploys.add(run, org.options.deploy_polls)
+    return {"done": False, "id": deploy_id, "state": "Queued"}
 
 
 def status(org: Org, _user_id: str, arguments: dict[str, Any]) -> Any:
-    """Return the result of a deploy."""
+    """Return the result of a deploy, or that it waits."""
     given = arguments.get("asyncProcessId") or arguments.get("id")
-    return org.deploys.find(str(given))
+    return org.deploys.look(str(given))
 
 
 def _components(arguments: dict[str, Any]) -> list[tuple[str, Component]]:
