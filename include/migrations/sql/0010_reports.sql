@@ -1,0 +1,392 @@
+-- What people look at: nights in numbers, deadlines, look-ups, and an audit of millions of rows that
+-- answers within a second.
+
+-- A night in numbers. It does not change once its last run has ended, and counting it takes longer
+-- than showing it, so it is counted then. One row per night; while a run is open, v_night counts.
+CREATE TABLE opt_out_sync.night_tally (
+    night                  date PRIMARY KEY,
+    decisions              bigint NOT NULL,
+    opt_outs_to_store      bigint NOT NULL,
+    opt_outs_to_salesforce bigint NOT NULL,
+    clears_to_store        bigint NOT NULL,
+    clears_to_salesforce   bigint NOT NULL,
+    applied                bigint NOT NULL,
+    failed                 bigint NOT NULL,
+    held                   bigint NOT NULL,
+    codes                  jsonb NOT NULL
+);
+
+-- Decisions of a night by code: of each link the newest one counts.
+CREATE FUNCTION opt_out_sync.night_codes(counted_night date) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+    SELECT coalesce(jsonb_object_agg(by_code.code, by_code.links), '{}')
+    FROM (
+        SELECT newest.code, count(*) AS links
+        FROM (
+            SELECT DISTINCT ON (a.person_id, a.record_id, a.field) a.code
+            FROM opt_out_sync.merge_audit AS a
+            WHERE a.sync_run_id = ANY (ARRAY(
+                SELECT r.id FROM opt_out_sync.sync_run AS r
+                WHERE r.night = counted_night AND r.kind IN ('night', 'replay')))
+            ORDER BY a.person_id, a.record_id, a.field, a.id DESC
+        ) AS newest
+        GROUP BY newest.code
+    ) AS by_code
+$$;
+
+-- Statistics know nothing yet of what a run has just added: without the setting the planner would
+-- take a million rows for one.
+CREATE FUNCTION opt_out_sync.tally_night(counted_night date) RETURNS void
+LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+    INSERT INTO opt_out_sync.night_tally AS t
+    SELECT n.night, n.decisions, n.opt_outs_to_store, n.opt_outs_to_salesforce, n.clears_to_store,
+           n.clears_to_salesforce, n.applied, n.failed, n.held, opt_out_sync.night_codes(n.night)
+    FROM opt_out_sync.v_night AS n
+    WHERE n.night = counted_night
+    ON CONFLICT (night) DO UPDATE
+        SET decisions = excluded.decisions,
+            opt_outs_to_store = excluded.opt_outs_to_store,
+            opt_outs_to_salesforce = excluded.opt_outs_to_salesforce,
+            clears_to_store = excluded.clears_to_store,
+            clears_to_salesforce = excluded.clears_to_salesforce,
+            applied = excluded.applied,
+            failed = excluded.failed,
+            held = excluded.held,
+            codes = excluded.codes
+$$;
+CREATE FUNCTION opt_out_sync.tally_ended_run() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM opt_out_sync.tally_night(NEW.night);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER sync_run_is_tallied AFTER UPDATE OF state ON opt_out_sync.sync_run
+    FOR EACH ROW
+    WHEN (NEW.kind IN ('night', 'replay') AND OLD.state = 'open' AND NEW.state <> 'open')
+    EXECUTE FUNCTION opt_out_sync.tally_ended_run();
+REVOKE EXECUTE ON FUNCTION
+    opt_out_sync.night_codes, opt_out_sync.tally_night, opt_out_sync.tally_ended_run
+    FROM PUBLIC;
+SELECT opt_out_sync.tally_night(ended.night)
+FROM (
+    SELECT r.night FROM opt_out_sync.sync_run AS r
+    WHERE r.kind IN ('night', 'replay')
+    GROUP BY r.night
+    HAVING bool_and(r.state <> 'open')
+) AS ended;
+
+-- Nights with their numbers and with the run that is shown: v_night, as fast as a list of nights
+-- has to be. `state` is that of the run.
+CREATE VIEW opt_out_sync.v_night_report AS
+WITH run AS (
+    SELECT r.*, NOT r.plan_only AND r.state <> 'skipped' AS is_real
+    FROM opt_out_sync.sync_run AS r
+    WHERE r.kind = 'night'
+), attempt AS (
+    SELECT run.night,
+           count(*) AS attempts,
+           coalesce(min(run.started_at) FILTER (WHERE run.is_real), min(run.started_at))
+               AS started_at,
+           coalesce(max(run.id) FILTER (WHERE run.is_real), max(run.id)) AS shown_id
+    FROM run
+    GROUP BY run.night
+)
+SELECT attempt.night,
+       shown.state,
+       shown.reason,
+       shown.plan_only,
+       attempt.attempts,
+       attempt.started_at,
+       shown.closed_at,
+       counted.decisions,
+       counted.opt_outs_to_store,
+       counted.opt_outs_to_salesforce,
+       counted.clears_to_store,
+       counted.clears_to_salesforce,
+       counted.applied,
+       counted.failed,
+       counted.held,
+       shown.settings_version,
+       shown.id AS sync_run_id,
+       shown.airflow_run_id,
+       coalesce(t.codes, '{}') AS codes
+FROM attempt
+JOIN opt_out_sync.sync_run AS shown ON shown.id = attempt.shown_id
+LEFT JOIN opt_out_sync.night_tally AS t ON t.night = attempt.night
+CROSS JOIN LATERAL (
+    SELECT t.decisions, t.opt_outs_to_store, t.opt_outs_to_salesforce, t.clears_to_store,
+           t.clears_to_salesforce, t.applied, t.failed, t.held
+    WHERE t.night IS NOT NULL AND shown.state <> 'open'
+    UNION ALL
+    SELECT n.decisions, n.opt_outs_to_store, n.opt_outs_to_salesforce, n.clears_to_store,
+           n.clears_to_salesforce, n.applied, n.failed, n.held
+    FROM opt_out_sync.v_night AS n
+    WHERE n.night = attempt.night AND (t.night IS NULL OR shown.state = 'open')
+) AS counted;
+
+-- Insert-only: who had a push tried at once, or gave it up, and why.
+CREATE TABLE opt_out_sync.push_intervention (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    intervened_at timestamptz NOT NULL,
+    intervened_by text NOT NULL CHECK (btrim(intervened_by) <> ''),
+    note          text NOT NULL CHECK (btrim(note) <> ''),
+    person_id     bigint NOT NULL,
+    action        text NOT NULL CHECK (action IN ('retry', 'give up')),
+    code          text
+);
+CREATE INDEX push_intervention_person ON opt_out_sync.push_intervention (person_id);
+CREATE TRIGGER push_intervention_insert_only BEFORE UPDATE OR DELETE
+    ON opt_out_sync.push_intervention
+    FOR EACH ROW EXECUTE FUNCTION opt_out_sync.refuse_change();
+CREATE TRIGGER push_intervention_no_truncate BEFORE TRUNCATE ON opt_out_sync.push_intervention
+    FOR EACH STATEMENT EXECUTE FUNCTION opt_out_sync.refuse_change();
+
+-- Lets a push look at a waiting person at once. Returns whether somebody waited.
+CREATE FUNCTION opt_out_sync.retry_push(person_id bigint, who text, why text, moment timestamptz)
+RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    INSERT INTO opt_out_sync.push_intervention
+        (intervened_at, intervened_by, note, person_id, action, code)
+    SELECT moment, who, why, o.person_id, 'retry', o.code
+    FROM opt_out_sync.v_push_outbox AS o
+    WHERE o.person_id = retry_push.person_id;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO opt_out_sync.push_signal (person_id, signalled_at)
+    VALUES (retry_push.person_id, moment);
+    PERFORM pg_notify('opt_out_sync_push', '');
+    RETURN true;
+END
+$$;
+
+-- Closes a parked push until the person changes; a night compares them all the same. Returns whether
+-- it was parked.
+CREATE FUNCTION opt_out_sync.give_up_push(person_id bigint, who text, why text, moment timestamptz)
+RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    WITH given_up AS (
+        UPDATE opt_out_sync.push_outbox AS o
+        SET state = 'closed', closed_at = moment, failure_class = NULL
+        WHERE o.person_id = give_up_push.person_id AND o.state = 'parked'
+          AND NOT EXISTS (SELECT FROM opt_out_sync.push_signal AS s WHERE s.person_id = o.person_id)
+        RETURNING o.person_id, o.code
+    )
+    INSERT INTO opt_out_sync.push_intervention
+        (intervened_at, intervened_by, note, person_id, action, code)
+    SELECT moment, who, why, g.person_id, 'give up', g.code FROM given_up AS g;
+    RETURN FOUND;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION opt_out_sync.retry_push, opt_out_sync.give_up_push FROM PUBLIC;
+
+-- As in 0005, with what a person did about a push, and with the row that says each thing.
+CREATE OR REPLACE VIEW opt_out_sync.v_person_timeline AS
+SELECT u.person_id,
+       least(u.occurred_at, u.recorded_at) AS at,
+       'act' AS what,
+       'store' AS side,
+       u.kind AS code,
+       concat(initcap(u.kind), ' (', u.scope, ') by ', u.origin, ', recorded ',
+              to_char(u.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), ' UTC')
+           AS detail,
+       NULL::bigint AS sync_run_id,
+       'engagement.unsubscribe' AS source,
+       u.id AS source_id
+FROM engagement.unsubscribe AS u
+UNION ALL
+SELECT a.person_id, a.decided_at, 'decision', NULL, a.code, a.reason, a.sync_run_id,
+       'opt_out_sync.merge_audit', a.id
+FROM opt_out_sync.merge_audit AS a
+UNION ALL
+SELECT w.person_id, w.attempted_at, 'write', w.side, coalesce(w.code, w.outcome),
+       concat(CASE WHEN w.side = 'salesforce' THEN 'Salesforce '
+                   WHEN w.record_id IS NULL THEN 'Store'
+                   ELSE 'Store, for ' END,
+              concat_ws(' ', w.object, w.record_id, w.field), ' := ',
+              CASE WHEN w.target THEN 'opted out' ELSE 'not opted out' END,
+              ': ', w.outcome, '.', ' ' || w.fix),
+       w.sync_run_id, 'opt_out_sync.write_attempt', w.id
+FROM opt_out_sync.write_attempt AS w
+UNION ALL
+SELECT j.person_id, j.judged_at, 'judgement', NULL, j.code,
+       concat('Resubscribe ', j.act_id, ' is ', j.verdict, '. ', j.reason), j.sync_run_id,
+       'opt_out_sync.resubscribe_judgement', j.id
+FROM opt_out_sync.resubscribe_judgement AS j
+UNION ALL
+SELECT l.person_id, l.released_at, 'release', 'salesforce', 'RELEASED',
+       concat('Salesforce may be written again: ', l.links, ' of the links were released.'), NULL,
+       'opt_out_sync.link_release', l.id
+FROM opt_out_sync.link_release AS l
+UNION ALL
+SELECT i.person_id, i.intervened_at, 'push', 'salesforce', coalesce(i.code, 'WAITING'),
+       CASE i.action WHEN 'retry' THEN 'Somebody asked for another push at once.'
+            ELSE 'Somebody closed the push; every night still compares both sides.' END,
+       NULL, 'opt_out_sync.push_intervention', i.id
+FROM opt_out_sync.push_intervention AS i
+UNION ALL
+SELECT e.person_id, e.erased_at, 'erasure', 'store', 'ERASED',
+       concat('The person was erased with all acts; ', e.opt_outs,
+              ' of the opt-outs are kept as keyed hashes.'),
+       NULL, 'opt_out_sync.erasure', e.id
+FROM opt_out_sync.erasure AS e;
+CREATE INDEX erasure_person ON opt_out_sync.erasure (person_id);
+CREATE INDEX link_person ON opt_out_sync.link (person_id);
+
+-- What somebody typed when they looked a person up (never the text itself), and by which login:
+-- `looked_up_by` names who sat in front of a program that may serve many.
+ALTER TABLE opt_out_sync.look_up
+    ADD COLUMN wanted text CONSTRAINT look_up_wanted
+        CHECK (wanted IN ('id', 'address', 'salesforce_id')),
+    ADD COLUMN login text NOT NULL DEFAULT session_user;
+
+-- Finds people by their id, by an address, or by a Salesforce Id (15 or 18 characters) that they have
+-- or once had, and writes the look-up down, one row per person found. An id finds the erased, too.
+CREATE FUNCTION opt_out_sync.look_up_people(wanted text, typed text, who text, why text)
+RETURNS TABLE (
+    person_id bigint, email text, salesforce_id text, is_opted_out boolean,
+    opted_out_at timestamptz, origin text, erased_at timestamptz
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    found bigint[];
+BEGIN
+    IF look_up_people.wanted = 'id' THEN
+        found := ARRAY[CAST(typed AS bigint)];
+    ELSIF look_up_people.wanted = 'address' THEN
+        found := ARRAY(SELECT p.id FROM engagement.person AS p
+                       WHERE lower(btrim(p.email)) = lower(btrim(typed))
+                       ORDER BY p.id LIMIT 100);
+    ELSE
+        found := ARRAY(SELECT p.id FROM engagement.person AS p
+                       WHERE engagement.record_key(p.salesforce_id) = engagement.record_key(typed)
+                       UNION
+                       SELECT a.person_id FROM opt_out_sync.merge_audit AS a
+                       WHERE a.record_id = typed
+                       ORDER BY 1 LIMIT 100);
+    END IF;
+    found := ARRAY(
+        SELECT one.id FROM unnest(found) AS one (id)
+        WHERE EXISTS (SELECT FROM engagement.person AS p WHERE p.id = one.id)
+           OR EXISTS (SELECT FROM opt_out_sync.erasure AS e WHERE e.person_id = one.id)
+           OR EXISTS (SELECT FROM opt_out_sync.merge_audit AS a WHERE a.person_id = one.id));
+    INSERT INTO opt_out_sync.look_up (looked_up_by, reason, person_id, wanted)
+    SELECT who, why, one.id, look_up_people.wanted
+    FROM unnest(CASE WHEN found = '{}' THEN ARRAY[NULL::bigint] ELSE found END) AS one (id);
+    RETURN QUERY
+    SELECT one.id, p.email, p.salesforce_id, o.is_opted_out, o.opted_out_at, o.origin,
+           (SELECT max(e.erased_at) FROM opt_out_sync.erasure AS e WHERE e.person_id = one.id)
+    FROM unnest(found) AS one (id)
+    LEFT JOIN engagement.person AS p ON p.id = one.id
+    LEFT JOIN engagement.person_opt_out AS o ON o.person_id = one.id
+    ORDER BY one.id;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION opt_out_sync.look_up_people FROM PUBLIC;
+
+-- When each unsubscribe was captured, sent and seen, per field. Grain: one row per unsubscribe and
+-- box (one without a box where no record is known); `recorded_at` is the column to choose a time by.
+--  * to_salesforce: an act in the store. Its boxes: those of the present settings on living records,
+--    and every other box in which it was confirmed.
+--  * to_store: a box that was ticked in Salesforce, captured at the latest time at which it can have
+--    been ticked, and not before the sync first saw the record.
+CREATE VIEW opt_out_sync.v_compliance AS
+WITH chosen AS MATERIALIZED (
+    SELECT ARRAY(SELECT jsonb_array_elements_text(document -> 'synced_scopes')) AS scopes,
+           (document ->> 'bounces_sync')::boolean AS with_bounces,
+           CASE document ->> 'field_mode'
+               WHEN 'email_opt_out' THEN ARRAY['HasOptedOutOfEmail']
+               WHEN 'sales_opt_out' THEN ARRAY[document ->> 'sales_opt_out_field']
+               ELSE ARRAY['HasOptedOutOfEmail', document ->> 'sales_opt_out_field']
+           END AS fields
+    FROM opt_out_sync.settings_version
+    ORDER BY version DESC
+    LIMIT 1
+)
+SELECT u.id AS act_id,
+       u.person_id,
+       'to_salesforce' AS direction,
+       u.origin,
+       u.scope,
+       box.object,
+       box.record_id,
+       box.field,
+       u.recorded_at,
+       u.recorded_at AS captured_at,
+       box.pushed_at,
+       box.verified_at,
+       u.scope = ANY (chosen.scopes) AND (chosen.with_bounces OR u.origin <> 'Bounce') AS is_synced,
+       box.verified_at IS NOT NULL OR EXISTS (
+           SELECT FROM engagement.standing_opt_out AS s
+           WHERE s.person_id = u.person_id AND s.act_id = u.id
+       ) AS stands
+FROM engagement.unsubscribe AS u
+CROSS JOIN chosen
+LEFT JOIN LATERAL (
+    SELECT l.object, l.record_id, l.field, least(written.pushed_at, written.confirmed_at) AS pushed_at,
+           least(written.confirmed_at, seen.at,
+                 CASE WHEN l.base THEN greatest(l.base_since, u.recorded_at) END) AS verified_at
+    FROM opt_out_sync.link AS l
+    CROSS JOIN LATERAL (
+        SELECT min(w.attempted_at) FILTER (WHERE w.outcome = 'applied') AS pushed_at,
+               min(w.attempted_at) FILTER (WHERE w.outcome = 'confirmed') AS confirmed_at
+        FROM opt_out_sync.write_attempt AS w
+        WHERE w.record_id = l.record_id AND w.field = l.field AND w.side = 'salesforce'
+          AND w.target AND w.outcome IN ('applied', 'confirmed')
+          AND w.attempted_at >= u.recorded_at
+    ) AS written
+    CROSS JOIN LATERAL (
+        SELECT min(a.decided_at) AS at
+        FROM opt_out_sync.merge_audit AS a
+        WHERE a.person_id = u.person_id AND a.record_id = l.record_id AND a.field = l.field
+          AND a.salesforce_is_opted_out
+          AND a.decided_at >= u.recorded_at
+    ) AS seen
+    WHERE l.person_id = u.person_id
+      AND (written.confirmed_at IS NOT NULL
+           OR (l.state = 'active' AND (l.field = ANY (chosen.fields) OR l.base)))
+) AS box ON true
+WHERE u.kind = 'unsubscribe' AND u.origin <> 'Salesforce Sync'
+UNION ALL
+SELECT u.id, u.person_id, 'to_store', u.origin, u.scope,
+       CASE WHEN cause.record_id LIKE '00Q%' THEN 'Lead' ELSE 'Contact' END,
+       cause.record_id, cause.field, u.recorded_at,
+       least(u.recorded_at, greatest(coalesce(cause.at, u.occurred_at), known.first_seen_at)),
+       u.recorded_at, u.recorded_at, true, true
+FROM engagement.unsubscribe AS u
+CROSS JOIN LATERAL (
+    SELECT split_part(u.caused_by, ':', 2) AS record_id,
+           split_part(split_part(u.caused_by, ':', 3), '@', 1) AS field,
+           CAST(nullif(split_part(u.caused_by, '@', 2), '') AS timestamptz) AS at
+) AS cause
+LEFT JOIN LATERAL (
+    SELECT min(l.first_seen_at) AS first_seen_at
+    FROM opt_out_sync.link AS l
+    WHERE l.person_id = u.person_id AND l.record_id = cause.record_id AND l.field = cause.field
+) AS known ON true
+WHERE u.kind = 'unsubscribe' AND u.origin = 'Salesforce Sync' AND starts_with(u.caused_by, 'salesforce:');
+CREATE INDEX unsubscribe_recorded ON engagement.unsubscribe (recorded_at) WHERE kind = 'unsubscribe';
+
+-- What a page of the audit is found by. Sorting by time, and by time within a code or a record, reads
+-- only what is shown; a run's rows and a person's have their indexes already.
+CREATE INDEX merge_audit_newest ON opt_out_sync.merge_audit (decided_at, id);
+CREATE INDEX merge_audit_code ON opt_out_sync.merge_audit (code, decided_at);
+CREATE INDEX merge_audit_record ON opt_out_sync.merge_audit (record_id, decided_at);
+CREATE INDEX write_attempt_newest ON opt_out_sync.write_attempt (attempted_at, id);
+CREATE INDEX write_attempt_failed ON opt_out_sync.write_attempt (code, attempted_at)
+    WHERE code IS NOT NULL;
+CREATE INDEX sync_run_kind ON opt_out_sync.sync_run (kind, started_at);
+
+GRANT SELECT ON opt_out_sync.v_night_report, opt_out_sync.v_compliance
+    TO opt_out_analyst, opt_out_admin;
+GRANT SELECT ON opt_out_sync.push_intervention, opt_out_sync.night_tally TO opt_out_admin;
+GRANT EXECUTE ON FUNCTION opt_out_sync.retry_push, opt_out_sync.give_up_push TO opt_out_admin;
+GRANT EXECUTE ON FUNCTION opt_out_sync.look_up_people TO opt_out_support;
