@@ -1,11 +1,22 @@
 """Nights as a person looks at them: what each carried, how it ended, and when the next one is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
+
+from include.audit.runs import ZONE
+from include.store.database import sql_file
+from include.store.errors import database_errors
+
+HERE: Final = Path(__file__).parent
+HOUR: Final = 20
+"""Of the schedule, in its zone; `dags/unsubscribe_nightly_sync.py` says the same."""
 
 
 class NightState(StrEnum):
@@ -71,17 +82,59 @@ class Night:
     @property
     def seconds(self) -> float | None:
         """How long it took; None: it did not end, or never began."""
-        raise NotImplementedError
+        if self.started_at is None or self.closed_at is None:
+            return None
+        return (self.closed_at - self.started_at).total_seconds()
 
 
+@database_errors()
 def last_nights(conn: Connection, *, now: datetime, most: int = 30) -> list[Night]:
     """Return the last nights of the calendar, missed ones included, oldest first.
 
-    Begins with the first night that ever ran, so a new installation has fewer, or none.
+    Begins with the first night that ever ran, so a new installation has fewer, or none. A night
+    that did not begin is missed two hours after it was due.
     """
-    raise NotImplementedError
+    values = {
+        "last": (now - _DUE).astimezone(ZoneInfo(ZONE)).date(),
+        "most": most,
+        "zone": ZONE,
+        "ahead": timedelta(hours=24 - HOUR),
+    }
+    rows = conn.execute(sql_file(HERE, "nights"), values).mappings()
+    return [_night(row) for row in rows][-most:]
 
 
 def next_night(now: datetime) -> datetime:
     """Return when the next night is due (UTC): 20:00 in Los Angeles, in summer and in winter."""
-    raise NotImplementedError
+    zone = ZoneInfo(ZONE)
+    today = now.astimezone(zone).date()
+    for day in (today, today + timedelta(days=1)):
+        due = datetime.combine(day, time(HOUR), zone).astimezone(UTC)
+        if due > now:
+            return due
+    raise AssertionError("an hour of tomorrow is always ahead")
+
+
+def _night(row: RowMapping) -> Night:
+    values = {name: row[name] for name in _AS_THEY_ARE}
+    codes = sorted(row["codes"].items(), key=lambda each: (-each[1], each[0]))
+    return Night(state=_state(row), codes=dict(codes), **values)
+
+
+def _state(row: RowMapping) -> NightState:
+    if row["state"] is None:
+        return NightState.MISSED
+    if row["state"] == "closed":
+        return NightState.RED if row["reason"] else NightState.GREEN
+    return _OF_RUN[row["state"]]
+
+
+_DUE: Final = timedelta(hours=HOUR + 2)
+_OF_RUN: Final = {
+    "open": NightState.OPEN,
+    "failed": NightState.FAILED,
+    "superseded": NightState.FAILED,
+    "planned": NightState.PLANNED,
+    "skipped": NightState.SKIPPED,
+}
+_AS_THEY_ARE: Final = [each.name for each in fields(Night) if each.name not in {"state", "codes"}]

@@ -3,47 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine, text
 
+from include.audit import settings
 from include.audit.settings import SettingsVersion
-from include.reports.nights import Night
-from include.reports.pushes import PushHealth
+from include.reports.attention import Attention, Urgency, attention
+from include.reports.nights import Night, last_nights, next_night
+from include.reports.pushes import PushHealth, push_health
+from include.store.database import transaction
+from include.store.errors import database_errors
+from include.store.people import ONE_INSTANT
 
-
-class Urgency(StrEnum):
-    """How soon somebody should look."""
-
-    NOW = "now"
-    SOON = "soon"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """One thing that needs somebody.
-
-    Attributes:
-        kind: short and stable: `failed`, `red`, `slow`, `absence`, `parked`, `brake` (as alerts),
-            `disabled`, `paused`, `push_paused`, `failures`, `overdue`, `unconfirmed`,
-            `unreachable`, `missed`.
-        urgency: how soon.
-        since: when it began (UTC); None: not known.
-        count: people, clears or nights it is about; None: nothing is counted.
-        sentence: what, and what to do. No person, no address.
-        page: which page shows more: `nights`, `failures`, `held`, `settings`, `compliance`,
-            `unreachable`, `preflight`.
-        airflow_run_id: of a night; None: none is meant.
-    """
-
-    kind: str
-    urgency: Urgency
-    since: datetime | None
-    count: int | None
-    sentence: str
-    page: str
-    airflow_run_id: str | None = None
+__all__ = ["Attention", "Overview", "Urgency", "attention", "overview"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +30,8 @@ class Overview:
         nights: the last ones, oldest first; empty before the first.
         push: latency and backlog.
         attention: most urgent first; empty: nothing to do.
-        people: in the store.
-        opted_out: of them.
+        people: in the store, as the last night read it; None: no night has.
+        opted_out: of them, in the synced scopes.
     """
 
     now: datetime
@@ -69,19 +41,39 @@ class Overview:
     nights: Sequence[Night]
     push: PushHealth
     attention: Sequence[Attention]
-    people: int
-    opted_out: int
+    people: int | None
+    opted_out: int | None
 
 
+@database_errors()
 def overview(engine: Engine, *, now: datetime, nights: int = 30) -> Overview:
     """Gather the first page at one instant.
 
     Raises:
         TransientSyncError, PermanentSyncError: see `include.store.errors`.
     """
-    raise NotImplementedError
+    with transaction(engine) as conn:
+        conn.execute(text(ONE_INSTANT))
+        saved = settings.current(conn)
+        seen = conn.execute(text(LAST_SEEN)).one_or_none()
+        return Overview(
+            now=now,
+            is_on=saved.settings.enabled and not saved.settings.paused,
+            settings=saved,
+            next_night=next_night(now),
+            nights=last_nights(conn, now=now, most=nights),
+            push=push_health(conn, now=now),
+            attention=attention(conn, now=now),
+            people=None if seen is None else seen.people,
+            opted_out=None if seen is None else seen.opted_out,
+        )
 
 
-def attention(conn: Connection, *, now: datetime) -> list[Attention]:
-    """Return what needs somebody, most urgent and oldest first; empty: nothing."""
-    raise NotImplementedError
+LAST_SEEN = """
+SELECT (s.counts ->> 'people')::bigint AS people, (s.counts ->> 'opted_out')::bigint AS opted_out
+FROM opt_out_sync.sync_run AS r
+JOIN opt_out_sync.sync_step AS s ON s.sync_run_id = r.id AND s.step = 'extract.store'
+WHERE r.kind = 'night' AND s.finished_at IS NOT NULL
+ORDER BY r.id DESC
+LIMIT 1
+"""

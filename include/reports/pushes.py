@@ -3,10 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from include.audit import outbox, pauses
 from include.audit.pauses import Pause
+from include.store.database import sql_file
+from include.store.errors import database_errors
+
+HERE: Final = Path(__file__).parent
+NEWEST: Final = 5_000
+"""The latency is measured over so many unsubscribes at most, the newest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +56,36 @@ class PushHealth:
     last_airflow_run_id: str | None
 
 
+@database_errors()
 def push_health(
     conn: Connection, *, now: datetime, window: timedelta = timedelta(days=7)
 ) -> PushHealth:
     """Measure the push: latency of the last days, and the backlog."""
-    raise NotImplementedError
+    depth, pause = outbox.depth(conn), pauses.current(conn)
+    parked: int = conn.execute(text(PARKED)).scalar_one()
+    last = conn.execute(text(LAST_RUN)).one_or_none()
+    return PushHealth(
+        latency=_latency(conn, now - window, now),
+        window=window,
+        waiting=depth.people,
+        parked=parked,
+        oldest=depth.oldest,
+        failing=depth.failing,
+        pause=pause if pause is not None and pause.until > now else None,
+        last_run_at=None if last is None else last.closed_at,
+        last_airflow_run_id=None if last is None else last.airflow_run_id,
+    )
+
+
+def _latency(conn: Connection, start: datetime, end: datetime) -> Latency:
+    values = {"start": start, "end": end, "most": NEWEST}
+    row = conn.execute(sql_file(HERE, "push_latency"), values).one()
+    return Latency(**row._mapping)
+
+
+PARKED = "SELECT count(*) FROM opt_out_sync.v_push_outbox WHERE state = 'parked'"
+LAST_RUN = """
+SELECT closed_at, airflow_run_id FROM opt_out_sync.sync_run
+WHERE kind = 'push' AND state = 'closed'
+ORDER BY started_at DESC LIMIT 1
+"""
