@@ -43,7 +43,8 @@ def fill(engine: Engine, *, decisions: int, people: int, now: datetime) -> None:
 
 
 PARTITIONS = """
-SELECT opt_out_sync.ensure_audit_partitions(audited, CAST(:now AS timestamptz) - ago * interval '1 month')
+SELECT opt_out_sync.ensure_audit_partitions(
+    audited, CAST(:now AS timestamptz) - ago * interval '1 month')
 FROM unnest(ARRAY['merge_audit', 'write_attempt']) AS audited, generate_series(0, 13) AS ago
 """
 PEOPLE = """
@@ -82,8 +83,8 @@ SELECT r.started_at + interval '1 minute', r.id, r.org_id, p.id,
        r.started_at - interval '3 hours', 'Clicked Link', p.id,
        CASE WHEN c.code = 'OPTED_OUT_IN_SALESFORCE' THEN true END,
        CASE WHEN c.code = 'UNSUBSCRIBED_IN_STORE' THEN true END, true, 'opt_out_wins', c.code,
-       'The person opted out in the store (act ' || p.id || ', Clicked Link); the Salesforce Contact '
-           'did not show it, so Salesforce is set to opted out.'
+       'The person opted out in the store (act ' || p.id || ', Clicked Link); the Salesforce '
+           'Contact did not show it, so Salesforce is set to opted out.'
 FROM opt_out_sync.sync_run AS r,
      generate_series(1, CAST(:per_night AS integer)) AS n,
      LATERAL (SELECT 1 + (n * 7919 + r.id * 104729) % :people AS id) AS p,

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     """How a column is shown, and which filters make sense."""
 
     NUMBER = "number"
+    DECIMAL = "decimal"
     TEXT = "text"
     CHOICE = "choice"  # `choices` names them
     FLAG = "flag"

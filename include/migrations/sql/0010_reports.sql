@@ -327,9 +327,15 @@ SELECT u.id AS act_id,
        box.verified_at IS NOT NULL OR EXISTS (
            SELECT FROM engagement.standing_opt_out AS s
            WHERE s.person_id = u.person_id AND s.act_id = u.id
-       ) AS stands
+       ) AS stands,
+       CASE WHEN box.verified_at IS NOT NULL THEN NULL
+            WHEN unlinked.code IS NOT NULL THEN unlinked.code
+            WHEN coalesce(btrim(p.salesforce_id), '') = '' THEN 'NO_SALESFORCE_ID'
+       END AS unreachable
 FROM engagement.unsubscribe AS u
 CROSS JOIN chosen
+JOIN engagement.person AS p ON p.id = u.person_id
+LEFT JOIN opt_out_sync.unlinked_person AS unlinked ON unlinked.person_id = u.person_id
 LEFT JOIN LATERAL (
     SELECT l.object, l.record_id, l.field, least(written.pushed_at, written.confirmed_at) AS pushed_at,
            least(written.confirmed_at, seen.at,
@@ -360,7 +366,7 @@ SELECT u.id, u.person_id, 'to_store', u.origin, u.scope,
        CASE WHEN cause.record_id LIKE '00Q%' THEN 'Lead' ELSE 'Contact' END,
        cause.record_id, cause.field, u.recorded_at,
        least(u.recorded_at, greatest(coalesce(cause.at, u.occurred_at), known.first_seen_at)),
-       u.recorded_at, u.recorded_at, true, true
+       u.recorded_at, u.recorded_at, true, true, NULL
 FROM engagement.unsubscribe AS u
 CROSS JOIN LATERAL (
     SELECT split_part(u.caused_by, ':', 2) AS record_id,
@@ -387,6 +393,7 @@ CREATE INDEX sync_run_kind ON opt_out_sync.sync_run (kind, started_at);
 
 GRANT SELECT ON opt_out_sync.v_night_report, opt_out_sync.v_compliance
     TO opt_out_analyst, opt_out_admin;
+GRANT SELECT (erased_at, opt_outs) ON opt_out_sync.erasure TO opt_out_analyst;
 GRANT SELECT ON opt_out_sync.push_intervention, opt_out_sync.night_tally TO opt_out_admin;
 GRANT EXECUTE ON FUNCTION opt_out_sync.retry_push, opt_out_sync.give_up_push TO opt_out_admin;
 GRANT EXECUTE ON FUNCTION opt_out_sync.look_up_people TO opt_out_support;
