@@ -7,8 +7,6 @@ because Airflow reads its configuration once.
 import json
 import sys
 
-
-
 ADDRESSES = "Opt-out addresses"
 
 
