@@ -1,11 +1,17 @@
 """Looking somebody up: an id, an address or a Salesforce Id leads to people; each look is noted."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from sqlalchemy import Connection
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from include.domain.ids import classify
+from include.store.errors import database_errors
 
 
 class Wanted(StrEnum):
@@ -60,10 +66,11 @@ class LookUp:
 
 
 def kind_of(typed: str) -> Wanted | None:
-    """Tell what somebody typed; None: it is nothing of it, so nobody needs to be asked for."""
-    raise NotImplementedError
+    """Tell what somebody typed; None: nothing of it, so nobody needs to be asked for."""
+    return _understood(typed)[0]
 
 
+@database_errors()
 def look_up(
     conn: Connection, typed: str, *, by: str, reason: str, with_address: bool
 ) -> Found | None:
@@ -71,7 +78,8 @@ def look_up(
 
     Args:
         conn: in a transaction that is committed: the note is part of it.
-        typed: id, address, or Salesforce Id of 15 or 18 characters. Never stored.
+        typed: an id, an address, a Salesforce Id of 15 or 18 characters, or the address of its page
+            in Salesforce. Never stored.
         by: who looks.
         reason: why; not blank.
         with_address: whether `by` may see addresses. Without it, an address still finds people.
@@ -79,9 +87,49 @@ def look_up(
     Raises:
         StoreRefusedError: the reason is blank.
     """
-    raise NotImplementedError
+    wanted, value = _understood(typed)
+    if wanted is None:
+        return None
+    values = {"wanted": wanted.value, "typed": value, "who": by, "why": reason}
+    rows = conn.execute(text(LOOK_UP), values).mappings()
+    found = [Candidate(**row) for row in rows]
+    if not with_address:
+        found = [replace(each, email=None) for each in found]
+    return Found(wanted, found)
 
 
+@database_errors()
 def look_ups(conn: Connection, *, most: int = 100) -> list[LookUp]:
     """Return the newest look-ups, newest first."""
-    raise NotImplementedError
+    rows = conn.execute(text(LOOK_UPS), {"most": most}).mappings()
+    return [LookUp(**row) for row in rows]
+
+
+def _understood(typed: str) -> tuple[Wanted | None, str]:
+    """Return what was typed, and how the database is asked for it."""
+    value = typed.strip()
+    in_page = _PAGE.search(value)
+    if in_page is not None:
+        value = in_page[1]
+    elif "@" in value:
+        return (Wanted.ADDRESS, value) if _ADDRESS.fullmatch(value) else (None, value)
+    record_id = classify(pd.Series([value], dtype="str"))["record_id"].iloc[0]
+    if isinstance(record_id, str):  # before the number: an Id may have digits only
+        return Wanted.SALESFORCE_ID, record_id
+    is_id = value.isascii() and value.isdigit() and 0 < int(value) < _TOO_LARGE
+    return (Wanted.ID, value) if is_id else (None, value)
+
+
+_PAGE: Final = re.compile(r"^https?://[^?#]*/((?:003|00Q)(?:\w{12}|\w{15}))(?:[/?#]|$)", re.ASCII)
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_TOO_LARGE: Final = 2**63
+LOOK_UP = """
+SELECT person_id, email, salesforce_id, is_opted_out, opted_out_at, origin, erased_at
+FROM opt_out_sync.look_up_people(:wanted, :typed, :who, :why)
+"""
+LOOK_UPS = """
+SELECT id, looked_up_at AS at, looked_up_by AS by, wanted, reason, person_id
+FROM opt_out_sync.look_up
+ORDER BY id DESC
+LIMIT :most
+"""

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from include.audit.past import Fact
+from include.audit.past import Fact, opt_out_at
+from include.store.database import transaction
+from include.store.errors import database_errors
+from include.sync import evidence
 from include.sync.evidence import Resubscribe
-from include.sync.explain import Event
+from include.sync.explain import Event, explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Push:
     @property
     def is_parked(self) -> bool:
         """Whether somebody has to mend something first: then it can be retried or closed."""
-        raise NotImplementedError
+        return self.state == "parked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Story:
     held_clears: int
 
 
+@database_errors()
 def story(
     engine: Engine, person_id: int, *, now: datetime, moment: datetime | None = None
 ) -> Story:
@@ -79,4 +84,41 @@ def story(
     Raises:
         UnknownPersonError: there is no such person, nor a trace of one.
     """
-    raise NotImplementedError
+    told = explain(engine, person_id)
+    with transaction(engine) as conn:
+        values = {"person": person_id}
+        push = conn.execute(text(PUSH), values).mappings().one_or_none()
+        unreachable = conn.execute(text(UNREACHABLE), values).mappings().one_or_none()
+        present = opt_out_at(conn, person_id, now)
+        consents, _ = evidence.listed(conn, person_id=person_id, most=CONSENTS)
+        return Story(
+            person_id=person_id,
+            sentence=told.sentence,
+            is_gone=not any(fact.side == "store" for fact in present),
+            erased_at=_erased_at(told.events),
+            events=told.events,
+            now=present,
+            then=None if moment is None else opt_out_at(conn, person_id, moment),
+            moment=moment,
+            consents=consents,
+            push=None if push is None else Push(**push),
+            unreachable=None if unreachable is None else Unreachable(**unreachable),
+            held_clears=conn.execute(text(HELD), values).scalar_one(),
+        )
+
+
+def _erased_at(events: Sequence[Event]) -> datetime | None:
+    return next((event.at for event in reversed(events) if event.what == "erasure"), None)
+
+
+CONSENTS: Final = 100
+PUSH = """
+SELECT state, marked_at AS waiting_since, attempts, next_attempt_at, failure_class, code, fix
+FROM opt_out_sync.v_push_outbox WHERE person_id = :person
+"""
+UNREACHABLE = """
+SELECT code, salesforce_id, since FROM opt_out_sync.unlinked_person WHERE person_id = :person
+"""
+HELD = """
+SELECT count(*) FROM opt_out_sync.held_clear WHERE person_id = :person AND resolution IS NULL
+"""

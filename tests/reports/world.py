@@ -59,8 +59,8 @@ def night(engine: Engine, at: datetime = LAST_NIGHT, people=(), **columns) -> Ru
 
 def push(engine: Engine, at: datetime, people) -> Run:
     """A push that ticked a box for each, confirmed at once."""
-    run = start(engine, at, "push")
-    decide(engine, run, people, at)
+    run = start(engine, at - SECOND, "push")
+    decide(engine, run, people, at - SECOND)
     outcome(engine, run, people, "confirmed", at)
     close(engine, run, at, pushed=len(people))
     return run
