@@ -9,6 +9,7 @@ from include.reports.nights import Night, NightState
 HEIGHT: Final = 100.0
 GAP: Final = 0.2  # of a bar's width
 MOST_CODES: Final = 6
+LEAST_NIGHTS: Final = 14
 QUIET: Final = frozenset({"AGREED", "FIRST_SEEN_AGREED"})
 """Codes of links that were in agreement: they would hide everything else."""
 
@@ -53,8 +54,8 @@ class Chart:
 
     @property
     def width(self) -> int:
-        """One unit per night."""
-        return max(len(self.bars), 1)
+        """One unit per night; the first nights are bars, too, and no walls."""
+        return max(len(self.bars), LEAST_NIGHTS)
 
 
 def carried(nights: Sequence[Night]) -> Chart:
