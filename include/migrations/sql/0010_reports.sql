@@ -16,35 +16,78 @@ CREATE TABLE opt_out_sync.night_tally (
     codes                  jsonb NOT NULL
 );
 
--- Decisions of a night by code: of each link the newest one counts.
-CREATE FUNCTION opt_out_sync.night_codes(counted_night date) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
-    SELECT coalesce(jsonb_object_agg(by_code.code, by_code.links), '{}')
-    FROM (
-        SELECT newest.code, count(*) AS links
-        FROM (
-            SELECT DISTINCT ON (a.person_id, a.record_id, a.field) a.code
-            FROM opt_out_sync.merge_audit AS a
-            WHERE a.sync_run_id = ANY (ARRAY(
-                SELECT r.id FROM opt_out_sync.sync_run AS r
-                WHERE r.night = counted_night AND r.kind IN ('night', 'replay')))
-            ORDER BY a.person_id, a.record_id, a.field, a.id DESC
-        ) AS newest
-        GROUP BY newest.code
-    ) AS by_code
-$$;
-
--- Statistics know nothing yet of what a run has just added: without the setting the planner would
--- take a million rows for one.
-CREATE FUNCTION opt_out_sync.tally_night(counted_night date) RETURNS void
+-- Counts nights: over all attempts and replays of a night each link counts once, by its newest
+-- decision (the highest id, because workers' clocks differ), and a write by its newest outcome. What
+-- an earlier attempt wrote was carried all the same. A plan counts where there was nothing else.
+-- Statistics know nothing yet of what a run has just added: a join row by row would compare each with
+-- each. Ids are compared by their bytes: any order will do.
+CREATE FUNCTION opt_out_sync.tally_nights(nights date[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+    WITH run AS MATERIALIZED (
+        SELECT each.id, each.night
+        FROM (
+            SELECT r.id, r.night, r.plan_only,
+                   bool_and(r.plan_only) FILTER (WHERE r.state <> 'skipped')
+                       OVER (PARTITION BY r.night) AS is_only_planned
+            FROM opt_out_sync.sync_run AS r
+            WHERE r.kind IN ('night', 'replay') AND r.night = ANY (tally_nights.nights)
+        ) AS each
+        WHERE each.plan_only = coalesce(each.is_only_planned, false)
+    ), decision AS MATERIALIZED (
+        SELECT DISTINCT ON (run.night, a.person_id, a.record_id COLLATE "C", a.field COLLATE "C")
+               run.night, a.person_id, a.record_id, a.field, a.code, a.target_store,
+               a.target_salesforce
+        FROM opt_out_sync.merge_audit AS a
+        JOIN run ON run.id = a.sync_run_id
+        WHERE a.sync_run_id = ANY (ARRAY(SELECT id FROM run))
+        ORDER BY run.night, a.person_id, a.record_id COLLATE "C", a.field COLLATE "C", a.id DESC
+    ), written AS MATERIALIZED (
+        SELECT DISTINCT ON (run.night, w.person_id, w.record_id COLLATE "C", w.field COLLATE "C",
+                            w.side)
+               run.night, w.person_id, w.record_id, w.field, w.side, w.target, w.outcome
+        FROM opt_out_sync.write_attempt AS w
+        JOIN run ON run.id = w.sync_run_id
+        WHERE w.sync_run_id = ANY (ARRAY(SELECT id FROM run))
+        ORDER BY run.night, w.person_id, w.record_id COLLATE "C", w.field COLLATE "C", w.side,
+                 w.id DESC
+    ), carried AS (
+        SELECT night, person_id, record_id, field, 'store' AS side, target_store AS target
+        FROM decision WHERE target_store IS NOT NULL
+        UNION
+        SELECT night, person_id, record_id, field, 'salesforce', target_salesforce
+        FROM decision WHERE target_salesforce IS NOT NULL
+        UNION
+        SELECT night, person_id, record_id, field, side, target
+        FROM written WHERE outcome IN ('applied', 'confirmed')
+    ), direction AS (
+        SELECT night,
+               count(*) FILTER (WHERE side = 'store' AND target) AS opt_outs_to_store,
+               count(*) FILTER (WHERE side = 'salesforce' AND target) AS opt_outs_to_salesforce,
+               count(*) FILTER (WHERE side = 'store' AND NOT target) AS clears_to_store,
+               count(*) FILTER (WHERE side = 'salesforce' AND NOT target) AS clears_to_salesforce
+        FROM carried GROUP BY night
+    ), outcome AS (
+        SELECT night,
+               count(*) FILTER (WHERE outcome IN ('applied', 'confirmed')) AS applied,
+               count(*) FILTER (WHERE outcome = 'failed') AS failed,
+               count(*) FILTER (WHERE outcome = 'held') AS held
+        FROM written GROUP BY night
+    ), code AS (
+        SELECT by_code.night, sum(by_code.links)::bigint AS decisions,
+               jsonb_object_agg(by_code.code, by_code.links) AS codes
+        FROM (SELECT night, code, count(*) AS links FROM decision GROUP BY night, code) AS by_code
+        GROUP BY by_code.night
+    )
     INSERT INTO opt_out_sync.night_tally AS t
-    SELECT n.night, n.decisions, n.opt_outs_to_store, n.opt_outs_to_salesforce, n.clears_to_store,
-           n.clears_to_salesforce, n.applied, n.failed, n.held, opt_out_sync.night_codes(n.night)
-    FROM opt_out_sync.v_night AS n
-    WHERE n.night = counted_night
+    SELECT asked.night, coalesce(code.decisions, 0), coalesce(direction.opt_outs_to_store, 0),
+           coalesce(direction.opt_outs_to_salesforce, 0), coalesce(direction.clears_to_store, 0),
+           coalesce(direction.clears_to_salesforce, 0), coalesce(outcome.applied, 0),
+           coalesce(outcome.failed, 0), coalesce(outcome.held, 0), coalesce(code.codes, '{}')
+    FROM unnest(tally_nights.nights) AS asked (night)
+    LEFT JOIN code ON code.night = asked.night
+    LEFT JOIN direction ON direction.night = asked.night
+    LEFT JOIN outcome ON outcome.night = asked.night
     ON CONFLICT (night) DO UPDATE
         SET decisions = excluded.decisions,
             opt_outs_to_store = excluded.opt_outs_to_store,
@@ -59,7 +102,7 @@ $$;
 CREATE FUNCTION opt_out_sync.tally_ended_run() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM opt_out_sync.tally_night(NEW.night);
+    PERFORM opt_out_sync.tally_nights(ARRAY[NEW.night]);
     RETURN NULL;
 END
 $$;
@@ -68,15 +111,14 @@ CREATE TRIGGER sync_run_is_tallied AFTER UPDATE OF state ON opt_out_sync.sync_ru
     WHEN (NEW.kind IN ('night', 'replay') AND OLD.state = 'open' AND NEW.state <> 'open')
     EXECUTE FUNCTION opt_out_sync.tally_ended_run();
 REVOKE EXECUTE ON FUNCTION
-    opt_out_sync.night_codes, opt_out_sync.tally_night, opt_out_sync.tally_ended_run
+    opt_out_sync.tally_nights, opt_out_sync.tally_ended_run
     FROM PUBLIC;
-SELECT opt_out_sync.tally_night(ended.night)
-FROM (
+SELECT opt_out_sync.tally_nights(ARRAY(
     SELECT r.night FROM opt_out_sync.sync_run AS r
-    WHERE r.kind IN ('night', 'replay')
+    WHERE r.kind IN ('night', 'replay') AND r.night IS NOT NULL
     GROUP BY r.night
     HAVING bool_and(r.state <> 'open')
-) AS ended;
+));
 
 -- Nights with their numbers and with the run that is shown: v_night, as fast as a list of nights
 -- has to be. `state` is that of the run.

@@ -57,6 +57,5 @@ DROP TABLE opt_out_sync.push_intervention;
 DROP VIEW opt_out_sync.v_night_report;
 DROP TRIGGER sync_run_is_tallied ON opt_out_sync.sync_run;
 DROP FUNCTION opt_out_sync.tally_ended_run;
-DROP FUNCTION opt_out_sync.tally_night;
-DROP FUNCTION opt_out_sync.night_codes;
+DROP FUNCTION opt_out_sync.tally_nights;
 DROP TABLE opt_out_sync.night_tally;
