@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import unsubscribe_sync_alerts as alerts
 import unsubscribe_sync_connections as connections
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from include.sync.clock import utc_now
@@ -138,8 +139,6 @@ def pages() -> "ASGIApp":
 
 def own_hosts() -> frozenset[str]:
     """Return the host that people reach Airflow at; a proxy may tell us another one."""
-    from airflow.configuration import conf
-
     host = urlsplit(conf.get("api", "base_url", fallback="")).netloc
     return frozenset(filter(None, [host]))
 
@@ -147,6 +146,10 @@ def own_hosts() -> frozenset[str]:
 async def serve(scope: "Scope", receive: "Receive", send: "Send") -> None:
     """Serve the pages: built when first needed, as every component loads every plugin."""
     await pages()(scope, receive, send)
+
+
+# Airflow may be reached below a path, which its own links know and the frame of a plugin does not.
+BASE: Final = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
 
 
 class UnsubscribeSyncPages(AirflowPlugin):
@@ -157,11 +160,11 @@ class UnsubscribeSyncPages(AirflowPlugin):
     external_views = [  # noqa: RUF012 - Airflow removes from these lists
         {
             "name": "Opt-out sync",
-            "href": f"{PREFIX}/",
+            "href": f"{BASE}{PREFIX}/",
             "destination": "nav",
             "url_route": "opt-out-sync",
             "nav_top_level": True,
-            "icon": f"{PREFIX}/static/icon.svg",
-            "icon_dark_mode": f"{PREFIX}/static/icon-dark.svg",
+            "icon": f"{BASE}{PREFIX}/static/icon.svg",
+            "icon_dark_mode": f"{BASE}{PREFIX}/static/icon-dark.svg",
         }
     ]

@@ -1,7 +1,7 @@
 """The application: routes, and the guard around all of them."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -70,6 +70,6 @@ def _said_by_the_sync(request: Request, error: Exception) -> Response:
 
 
 def _said_by_the_routes(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
-    status = HTTPStatus(error.status_code)
-    return render(request, "error.html", status, title=status.phrase, sentence=error.detail)
+    known = cast("HTTPException", error)  # what it is registered for
+    status = HTTPStatus(known.status_code)
+    return render(request, "error.html", status, title=status.phrase, sentence=known.detail)

@@ -176,3 +176,10 @@ def test_a_role_without_rights_reads_nothing(server):
         assert server.ask(path, "public").status_code == 403
     for path in FORMS:
         assert server.post(path, "public").status_code == 403
+
+
+def test_before_the_first_night_every_page_says_what_there_is_not(server):
+    assert "No night has run yet." in server.ask("/", "viewer").text
+    assert "Nothing waits for approval." in server.ask("/held", "viewer").text
+    assert "No unsubscribe of this period fits." in server.ask("/compliance", "viewer").text
+    assert "Nothing is written down here yet." in server.ask("/audit/decisions", "viewer").text

@@ -132,14 +132,6 @@ def test_the_overview_tells_the_night_in_bars_and_in_a_table(visit, world):
     )
 
 
-def test_an_overview_of_nothing_says_so(chromium, server):
-    from tests.pages.browsing import visiting
-
-    with visiting(chromium, server, "viewer") as window:
-        page = window.open("/")
-        expect(page.get_by_text("No night has run yet.")).to_be_visible()
-
-
 # -- settings
 
 
