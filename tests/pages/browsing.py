@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, expect
 
 from tests.pages.airflow_server import PREFIX, AirflowServer
 
@@ -14,6 +14,9 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 """The machine's Chromium; without one, the one that `playwright install chromium` brings."""
+
+
+expect.set_options(timeout=30_000)  # with others at work a page takes as long as it takes
 
 
 @dataclass

@@ -355,13 +355,18 @@ def test_a_parked_push_is_tried_again_or_closed(visit, world):
     expect(page.get_by_text("Mend the rule.")).to_be_visible()
     page.get_by_role("button", name="Try again now").click()
     expect(page.get_by_role("status")).to_contain_text("A push looks at this person now.")
-    due = "SELECT next_attempt_at <= now() AS due FROM opt_out_sync.push_outbox WHERE person_id=:p"
-    assert world.sql(due, p=first.id)[0].due
+    due = "SELECT next_attempt_at <= now() AS is_due FROM opt_out_sync.v_push_outbox"
+    assert world.sql(f"{due} WHERE person_id = :p", p=first.id)[0].is_due
     page = window.open(f"/person/{second.id}")
     closing_form = page.get_by_role("form", name="Close the push")
     closing_form.get_by_label("Why").fill("record is frozen")
     closing_form.get_by_role("button", name="Close it").click()
     expect(page.get_by_role("status")).to_contain_text("The push is closed.")
+    done = "SELECT person_id, action, intervened_by, note FROM opt_out_sync.push_intervention"
+    assert [tuple(row) for row in world.sql(f"{done} ORDER BY id")] == [
+        (first.id, "retry", "user", "the cause is mended"),
+        (second.id, "give up", "user", "record is frozen"),
+    ]
 
 
 # -- compliance
