@@ -315,7 +315,7 @@ def test_when_the_time_is_over_it_says_so(engine: Engine) -> None:
     execute(
         engine,
         "CREATE FUNCTION opt_out_sync.slow(t text) RETURNS text LANGUAGE sql VOLATILE "
-        "AS 'SELECT t FROM pg_sleep(0.1)'; "
+        "AS 'SELECT t FROM pg_sleep(2)'; "
         "ALTER TABLE opt_out_sync.merge_audit RENAME TO quick; "
         "CREATE VIEW opt_out_sync.merge_audit AS SELECT q.*, 1 AS one FROM opt_out_sync.quick q "
         "WHERE opt_out_sync.slow(q.code) <> ''",
