@@ -5,6 +5,7 @@ Connections: `engagement_store` (PostgreSQL that holds the store and the sync's 
 environment variables. Everything is read inside a task, never at import.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from airflow.sdk import BaseHook, ObjectStoragePath
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from upath import UPath
 
+    from include.salesforce.administration import SalesforceAdministration
     from include.salesforce.client import SalesforceClient
 
 STORE_CONNECTION = "engagement_store"
@@ -34,6 +36,17 @@ def salesforce() -> "SalesforceClient":
     from include.salesforce.session import SalesforceSession
 
     return SalesforceClient(SalesforceSession(_login))
+
+
+def salesforce_administration(connection: str) -> "SalesforceAdministration":
+    """Return what changes the org, as the user of the named Connection.
+
+    It may be another one than the integration user, who needs none of these permissions.
+    """
+    from include.salesforce.administration import SalesforceAdministration
+    from include.salesforce.session import SalesforceSession
+
+    return SalesforceAdministration(SalesforceSession(partial(_login, connection=connection)))
 
 
 def salesforce_for_pushes() -> "SalesforceClient":
@@ -58,12 +71,10 @@ def staging() -> "UPath":
     return cast("UPath", ObjectStoragePath(Deployment.from_environment().staging))
 
 
-def _login(session: "requests.Session") -> "Salesforce":
+def _login(session: "requests.Session", *, connection: str = SALESFORCE_CONNECTION) -> "Salesforce":
     from airflow.providers.salesforce.hooks.salesforce import SalesforceHook
 
-    hook = SalesforceHook(salesforce_conn_id=SALESFORCE_CONNECTION, session=session)
+    hook = SalesforceHook(salesforce_conn_id=connection, session=session)
     # simple-salesforce ignores the Connection's proxies when it is given a session
-    session.proxies.update(
-        hook.get_connection(SALESFORCE_CONNECTION).extra_dejson.get("proxies") or {}
-    )
+    session.proxies.update(hook.get_connection(connection).extra_dejson.get("proxies") or {})
     return hook.get_conn()

@@ -172,8 +172,8 @@ class MergeAudit(Base):
         ),
         Index("merge_audit_person", "person_id", "decided_at"),
         Index("merge_audit_newest", "decided_at", "id"),
-        Index("merge_audit_code", "code", "decided_at"),
-        Index("merge_audit_record", "record_id", "decided_at"),
+        Index("merge_audit_code", "code", "decided_at", "id"),
+        Index("merge_audit_record", "record_id", "decided_at", "id"),
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (decided_at)"},
     )
 
@@ -233,6 +233,7 @@ class WriteAttempt(Base):
             "write_attempt_failed",
             "code",
             "attempted_at",
+            "id",
             postgresql_where=text("code IS NOT NULL"),
         ),
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (attempted_at)"},

@@ -175,11 +175,21 @@ def bind_org(engine: Engine, run: Run, org_id: str, *, now: datetime) -> Run:
     with transaction(engine) as conn:
         _one_opener_at_a_time(conn)
         guard(conn, run, now=now)
-        other = conn.execute(text(run_sql.OTHER_ORG), {"org_id": org_id}).scalar()
-        if other is not None:
-            raise WrongOrgError(other, org_id)
+        require_org(conn, org_id)
         conn.execute(text(run_sql.BIND_ORG), {"org_id": org_id, "run_id": run.id})
     return replace(run, org_id=org_id)
+
+
+@database_errors()
+def require_org(conn: Connection, org_id: str) -> None:
+    """Raise if this database belongs to another org; one without runs belongs to none.
+
+    Raises:
+        WrongOrgError: see `bind_org`.
+    """
+    other = conn.execute(text(run_sql.OTHER_ORG), {"org_id": org_id}).scalar()
+    if other is not None:
+        raise WrongOrgError(other, org_id)
 
 
 def enter(engine: Engine, run_id: int, step: str, *, now: datetime) -> Run:

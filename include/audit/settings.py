@@ -16,10 +16,8 @@ from pydantic import (
 from sqlalchemy import Connection, RowMapping, text
 
 from include.domain.errors import PermanentSyncError
+from include.domain.values import STANDARD_FIELD, STANDARD_LABEL
 from include.store.errors import database_errors
-
-STANDARD_FIELD = "HasOptedOutOfEmail"
-
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -45,6 +43,10 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     sales_opt_out_field: Annotated[
         str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*__c$", max_length=80)
     ] = "Sales_Opt_Out__c"
+    sales_opt_out_label: Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=40)] = (
+        "Sales Opt Out"
+    )
+    """What people in Salesforce read beside the custom checkbox."""
     conflict_rule: Literal["opt_out_wins", "changed_side"] = "opt_out_wins"
     max_open_failures: Count = 0
     bulk_threshold: Annotated[int, Field(ge=1, le=10_000)] = 2000
@@ -94,14 +96,19 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         }
         return chosen[self.field_mode]
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What people in Salesforce read beside each checkbox, by API name, of any mode."""
+        return {STANDARD_FIELD: STANDARD_LABEL, self.sales_opt_out_field: self.sales_opt_out_label}
+
 
 def _plain_sentence(name: str, error: ValidationError) -> str:
     """Say what a setting must be: pydantic's own words are for programmers."""
     first = error.errors(include_url=False)[0]
     if first["type"] in {"enum", "literal_error"}:
         return f"must be {first['ctx']['expected']}"
-    if first["type"] in CUSTOM_FIELD:
-        return CUSTOM_FIELD[first["type"]]
+    if name in TEXTS and first["type"] in TEXTS[name]:
+        return TEXTS[name][first["type"]]
     allowed = _range_of(name)
     return f"must be {allowed}" if allowed else first["msg"]
 
@@ -119,10 +126,16 @@ def _range_of(name: str) -> str | None:
 
 
 ENDS: Final = ("ge", "le")
-CUSTOM_FIELD: Final = {
-    "string_pattern_mismatch": "must be the API name of a custom field, like Sales_Opt_Out__c: "
-    "letters, digits and underscores, ending in __c",
-    "string_too_long": "must be the API name of a custom field: it has at most 80 characters",
+TEXTS: Final = {
+    "sales_opt_out_field": {
+        "string_pattern_mismatch": "must be the API name of a custom field, like Sales_Opt_Out__c: "
+        "letters, digits and underscores, ending in __c",
+        "string_too_long": "must be the API name of a custom field: it has at most 80 characters",
+    },
+    "sales_opt_out_label": {
+        "string_pattern_mismatch": "must be the label of a field, like Sales Opt Out: one line",
+        "string_too_long": "must be the label of a field: it has at most 40 characters",
+    },
 }
 
 

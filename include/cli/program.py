@@ -17,6 +17,7 @@ from include.cli import (
     resubscribe,
     settings,
     simulate,
+    source,
 )
 from include.cli.arguments import (
     Command,
@@ -40,6 +41,7 @@ FAMILIES = (
     orgs,
     clears,
     people,
+    source,
 )
 
 

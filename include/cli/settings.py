@@ -95,6 +95,7 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
     add_switch(parser, "paused", on="--pause", off="--resume")
     add_rules(parser)
     parser.add_argument("--sales-field", dest="sales_opt_out_field", type=text, metavar="API_NAME")
+    parser.add_argument("--sales-label", dest="sales_opt_out_label", type=text, metavar="LABEL")
     for name, meaning in _LIMITS.items():
         parser.add_argument(f"--{name}", type=whole_number, metavar="N", help=meaning)
     _add_brakes(parser)

@@ -1,6 +1,10 @@
 """The small closed vocabularies, stored verbatim in the audit tables."""
 
 from enum import StrEnum
+from typing import Final
+
+STANDARD_FIELD: Final = "HasOptedOutOfEmail"
+STANDARD_LABEL: Final = "Email Opt Out"
 
 
 class SalesforceObject(StrEnum):

@@ -7,10 +7,11 @@ describe, and a hidden object has none; absent never means "nobody opted out".
 from dataclasses import dataclass
 from typing import Any, Final
 
-from include.salesforce.errors import FieldSpellingError, SalesforceRequestError
+from include.salesforce.errors import FieldSpellingError, FieldTypeError, SalesforceRequestError
 from include.salesforce.records import checked_field
 from include.salesforce.session import SalesforceSession
 
+CHECKBOX: Final = "boolean"  # what describe calls it
 _NO_SUCH_OBJECT: Final = (404, "NOT_FOUND")  # or no Read on it: Salesforce does not tell which
 
 
@@ -29,12 +30,14 @@ def read_field_access(session: SalesforceSession, object_name: str, field: str) 
 
     Raises:
         FieldSpellingError: the field is visible and spelled in another case.
+        FieldTypeError: the field is visible and no checkbox.
         InvalidFieldNameError: not an API name.
     """
     name = checked_field(field).lower()
     for each in visible_fields(session, object_name):
         if each["name"].lower() == name:
             _refuse_another_spelling(field, each["name"])
+            _refuse_another_type(object_name, field, each["type"])
             return FieldAccess(readable=True, updateable=bool(each["updateable"]))
     return FieldAccess(readable=False, updateable=False)
 
@@ -44,6 +47,15 @@ def _refuse_another_spelling(field: str, canonical: str) -> None:
         raise FieldSpellingError(
             f"Salesforce spells the field {canonical}; the settings say {field}: correct it with "
             f"python -m include.cli settings set --sales-field {canonical} --by NAME --note WHY"
+        )
+
+
+def _refuse_another_type(object_name: str, field: str, kind: str) -> None:
+    if kind != CHECKBOX:
+        raise FieldTypeError(
+            f"{field} of {object_name} is of type {kind} and an opt-out is a checkbox: choose "
+            "another field with python -m include.cli settings set --sales-field API_NAME "
+            "--by NAME --note WHY"
         )
 
 

@@ -4,6 +4,7 @@ TransientSyncError                  a retry helps
 ├── SalesforceUnavailableError      refused, timed out, reset, cut short, 5xx, 406, 420, 429
 ├── ApiLimitError                   the org's requests of the last 24 hours are used up
 ├── SessionExpiredError             the session was refused even after a fresh login
+├── DeployUnfinishedError           Salesforce has not come to a change of the org in time
 ├── IncompleteJobError              results do not add up, or a job did not end in time
 └── JobInterruptedError             Salesforce gave a job up for a reason that passes
 PermanentSyncError                  a human must look
@@ -13,7 +14,10 @@ PermanentSyncError                  a human must look
 ├── FieldNotVisibleError            the integration user cannot see the field
 ├── InvalidFieldNameError           not the API name of a field
 ├── FieldSpellingError              the API name of a field, but for upper and lower case
+├── FieldTypeError                  the field is no checkbox
 ├── JobFailedError                  Salesforce refused a job
+├── MissingPermissionError          the user may not change the org in this way
+├── DeployFailedError               Salesforce refused a change of the org
 └── SalesforceRequestError          any other 4xx
 
 Messages carry statuses and Salesforce's codes, never its free text: that text may quote a
@@ -71,6 +75,10 @@ class JobInterruptedError(TransientSyncError):
     """Salesforce ended a job early for a reason that passes: a lock, a time-out, an abort."""
 
 
+class DeployUnfinishedError(TransientSyncError):
+    """A change of the org waits behind others, or takes long; it may still happen."""
+
+
 class LoginError(PermanentSyncError):
     """Salesforce refused the login; the message names the Connection to mend."""
 
@@ -95,12 +103,28 @@ class FieldSpellingError(PermanentSyncError):
     """Salesforce spells the field's API name in another case: answers would not be found by it."""
 
 
+class FieldTypeError(PermanentSyncError):
+    """The field exists and is no checkbox: what it holds says nothing of an opt-out."""
+
+
 class JobFailedError(PermanentSyncError):
     """Salesforce refused a whole job; `code` says why."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class MissingPermissionError(PermanentSyncError):
+    """The user behind a Connection may not change the org in this way; the message says what."""
+
+
+class DeployFailedError(PermanentSyncError):
+    """Salesforce refused a change of the org; nothing of it was made.
+
+    Messages repeat what Salesforce says of the components: they are about fields and layouts, and
+    addresses are taken out.
+    """
 
 
 class SalesforceRequestError(PermanentSyncError):

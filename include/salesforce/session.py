@@ -40,6 +40,7 @@ class RequestParts(TypedDict, total=False):
     json: object
     data: bytes | None
     stream: bool
+    envelope: Callable[[str], bytes]
 
 
 class SalesforceSession:
@@ -47,6 +48,7 @@ class SalesforceSession:
 
     Attributes:
         usage: the org's API requests as the last REST answer told them, null before the first.
+        api_version: such as `65.0`.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class SalesforceSession:
             sleep: waits between repetitions.
         """
         self.usage: ApiBudget | None = None
+        self.api_version = api_version
         self._login = login
         self._root = f"/services/data/v{api_version}/"
         self._http = GuardedSession(timeouts)
@@ -90,7 +93,8 @@ class SalesforceSession:
             repeatable: whether doing it twice equals doing it once. If not, it is repeated only
                 when it certainly never reached Salesforce.
             **parts: headers, params, json, data, stream. With `stream` the caller reads the body
-                within `named_errors()` and closes it.
+                within `named_errors()` and closes it. `envelope` makes the body of a SOAP request
+                out of the session id; the answer may then be a fault, for the caller to read.
 
         Raises:
             SalesforceUnavailableError: no usable answer, after all repetitions.
@@ -126,7 +130,7 @@ class SalesforceSession:
     def renew(self) -> None:
         """Log in again before the next request.
 
-        For what does not answer 401 when Salesforce has ended the session: see `users`.
+        For what does not answer 401 when Salesforce has ended the session: see `users`, `soap`.
         """
         self._salesforce = None
 
@@ -145,7 +149,7 @@ class SalesforceSession:
             log.info("Salesforce ended the session: logging in again")
             self._salesforce = None
             response = self._send_once(method, path, parts)
-        if is_ok(response):
+        if is_ok(response) or ("envelope" in parts and _is_soap_fault(response)):
             return response
         with named_errors(), response:
             raise error_of(response)
@@ -155,6 +159,7 @@ class SalesforceSession:
         url = f"https://{salesforce.sf_instance}{path if path[0] == '/' else self._root + path}"
         own = {"Authorization": f"Bearer {salesforce.session_id}", "Accept": "application/json"}
         headers = {**own, **(parts.get("headers") or {})}
+        envelope, data = parts.get("envelope"), parts.get("data")
         with named_errors():
             response = self._http.request(
                 method,
@@ -162,7 +167,7 @@ class SalesforceSession:
                 headers=headers,
                 params=parts.get("params"),
                 json=parts.get("json"),
-                data=parts.get("data"),
+                data=envelope(salesforce.session_id) if envelope else data,
                 stream=parts.get("stream", False),
                 allow_redirects=False,  # Salesforce's API has none; a token never follows one
             )
@@ -197,12 +202,13 @@ class SalesforceSession:
 
 def _stop_login_when_unavailable(response: requests.Response, **_: Any) -> requests.Response:
     """Keep simple-salesforce from reading "not now" as "wrong password"."""
-    is_soap_fault = response.status_code == 500 and "xml" in response.headers.get(
-        "Content-Type", ""
-    )
-    if is_transient(response.status_code) and not is_soap_fault:
+    if is_transient(response.status_code) and not _is_soap_fault(response):
         raise unavailable(response)
     return response
+
+
+def _is_soap_fault(response: requests.Response) -> bool:
+    return response.status_code == 500 and "xml" in response.headers.get("Content-Type", "")
 
 
 def _login_error(code: str | int | None) -> LoginError | SalesforceUnavailableError:

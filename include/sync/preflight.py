@@ -20,6 +20,7 @@ from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.salesforce.describe import FieldAccess
 from include.store.database import transaction
+from include.sync import checks
 from include.sync.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -255,9 +256,8 @@ def _check(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> 
     remaining = _check_budget(client, run.settings.settings.api_reserve)
     chosen = run.settings.settings.opt_out_fields
     access = find_access(client, fields_of_interest(engine, run, chosen))
-    for field in chosen:
-        for obj, found in access.fields[field].items():
-            _tell(obj, field, found)
+    for check in checks.problems(access.fields, chosen, run.settings.settings.labels):
+        log.warning("%s", check.sentence)
     with transaction(engine) as conn:
         now = clock()
         counts = access_counts(access, now) | {"api_requests_remaining": remaining}
@@ -282,10 +282,3 @@ def _check_budget(client: SalesforceClient, reserve: int) -> int:
             "in reserve: wait until they refill, or lower api_reserve"
         )
     return remaining
-
-
-def _tell(obj: SalesforceObject, field: str, access: FieldAccess) -> None:
-    if not access.readable:
-        log.warning("Field %s of %s cannot be read: this object is left out", field, obj)
-    elif not access.updateable:
-        log.warning("Field %s of %s cannot be written: writes to it will wait", field, obj)

@@ -16,6 +16,7 @@ from include.domain import brakes
 from include.domain.conflicts import CROWDED_ABOVE, Code
 from include.domain.errors import PermanentSyncError
 from include.store.database import transaction
+from include.sync import checks
 from include.sync.clock import Clock
 from include.sync.nightly.merge import limits_of
 from include.sync.preflight import access_of
@@ -83,20 +84,10 @@ def _give_up(engine: Engine, run: Run, clock: Clock) -> str:
 
 
 def _field_problems(engine: Engine, run: Run) -> list[str]:
-    access, problems = access_of(engine, run.id), []
-    for field in run.settings.settings.opt_out_fields:
-        for obj, found in access.fields[field].items():
-            if not found.readable:
-                problems.append(
-                    f"{field} of {obj} cannot be read, so it was not synced: install the field, or "
-                    "give the integration user read and edit access to it (field-level security)."
-                )
-            elif not found.updateable:
-                problems.append(
-                    f"{field} of {obj} cannot be written: give the integration user edit access to "
-                    "it (field-level security)."
-                )
-    return problems
+    chosen = run.settings.settings
+    access = access_of(engine, run.id)
+    found = checks.problems(access.fields, chosen.opt_out_fields, chosen.labels)
+    return [each.sentence for each in found]
 
 
 def _unreachable(merged: Mapping[str, Any]) -> str:

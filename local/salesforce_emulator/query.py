@@ -9,7 +9,7 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local.salesforce_emulator import soql, soql_sql
+from local.salesforce_emulator import soql, soql_sql, user_permissions
 from local.salesforce_emulator.errors import SalesforceError
 from local.salesforce_emulator.query_columns import column_metadata
 from local.salesforce_emulator.rendering import RecordRenderer, converter, select_list
@@ -90,6 +90,8 @@ def _first_page(org: Org, call: Call, *, include_deleted: bool) -> Response:
         raise soql.malformed("A query string has to be specified")  # [documented]
     schema = org.schema_of(call.user_id)
     parsed = soql.parse(text)
+    if user_permissions.is_meant(parsed):
+        return user_permissions.answer(call, parsed, schema)
     return answer(org, call, parsed, schema, call.data_path, include_deleted=include_deleted).http
 
 

@@ -105,7 +105,10 @@ def answer(namespace: str, operation: str, result: Any) -> Response:
 
 
 def fault(namespace: str, error: FaultError) -> Response:
-    """Return a fault; clients read ``sf:exceptionCode`` by exactly this name."""
+    """Return a fault; clients read ``sf:exceptionCode`` by exactly this name.
+
+    Its own elements are in no namespace [captured].
+    """
     code, message = escape(error.code), escape(error.message)
     body = (
         f"<soapenv:Fault><faultcode>sf:{code}</faultcode>"
@@ -116,7 +119,7 @@ def fault(namespace: str, error: FaultError) -> Response:
         "</soapenv:Fault>"
     )
     more = {"sf": "urn:fault.partner.soap.sforce.com" if namespace == PARTNER else namespace}
-    return _envelope(namespace, body, 500, more)
+    return _envelope("", body, 500, more)
 
 
 def _envelope(

@@ -426,10 +426,10 @@ CREATE INDEX unsubscribe_recorded ON engagement.unsubscribe (recorded_at) WHERE 
 -- What a page of the audit is found by. Sorting by time, and by time within a code or a record, reads
 -- only what is shown; a run's rows and a person's have their indexes already.
 CREATE INDEX merge_audit_newest ON opt_out_sync.merge_audit (decided_at, id);
-CREATE INDEX merge_audit_code ON opt_out_sync.merge_audit (code, decided_at);
-CREATE INDEX merge_audit_record ON opt_out_sync.merge_audit (record_id, decided_at);
+CREATE INDEX merge_audit_code ON opt_out_sync.merge_audit (code, decided_at, id);
+CREATE INDEX merge_audit_record ON opt_out_sync.merge_audit (record_id, decided_at, id);
 CREATE INDEX write_attempt_newest ON opt_out_sync.write_attempt (attempted_at, id);
-CREATE INDEX write_attempt_failed ON opt_out_sync.write_attempt (code, attempted_at)
+CREATE INDEX write_attempt_failed ON opt_out_sync.write_attempt (code, attempted_at, id)
     WHERE code IS NOT NULL;
 CREATE INDEX sync_run_kind ON opt_out_sync.sync_run (kind, started_at);
 

@@ -62,7 +62,7 @@ class CustomFields:
             _refuse_tracking(org, object_type)
         if field.custom:
             before = administration.custom_metadata(org.database.read(), object_type, field.name)
-            _, metadata = _checked(org, component)
+            _, metadata = _checked(org, component, is_new=False)
             if before is not None and before["type"] != metadata["type"]:  # [assumed]
                 raise refusals.invalid(
                     f"Cannot change field type from {before['type']} to {metadata['type']}", "type"
@@ -111,14 +111,17 @@ def _find(org: Org, full_name: str) -> tuple[ObjectType, Field] | None:
         return None
 
 
-def _checked(org: Org, component: Component) -> tuple[ObjectType, Component]:
+def _checked(
+    org: Org, component: Component, *, is_new: bool = True
+) -> tuple[ObjectType, Component]:
     """Return the object and what is kept of the component: its own, short name first."""
     full_name = str(component.get("fullName", ""))
     sobject, _, name = full_name.partition(".")
     object_type = org.definitions.find_object(sobject)
     if object_type is None or not object_type.updateable:
         raise refusals.not_found("CustomObject", sobject)
-    if not _NAME.match(name) or len(name) > _MOST_LETTERS + len("__c"):
+    is_name = _NAME.match(name) and len(name) <= _MOST_LETTERS + len("__c")
+    if is_new and not is_name:  # that of a package's field has a namespace in front [documented]
         raise refusals.invalid(
             "The Field Name can only contain alphanumeric characters and underscores, must begin "
             f"with a letter and end in __c: {name}",

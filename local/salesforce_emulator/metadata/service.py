@@ -29,6 +29,10 @@ _ILLEGAL = (
     "Invalid Session ID found in SessionHeader: Illegal Session. Session not found, missing "
     "session hash"
 )  # [captured]
+_NOT_PERMITTED = (
+    "INSUFFICIENT_ACCESS: use of the Metadata API requires a user with the ModifyAllData or "
+    "ModifyMetadata permissions"
+)  # [captured]
 
 
 def serve(org: Org, call: Call) -> Response:
@@ -46,13 +50,19 @@ def serve(org: Org, call: Call) -> Response:
 
 
 def _user(org: Org, request: Request) -> str:
-    """Return who calls; a call costs an API request as any other [documented]."""
+    """Return who calls; a call costs an API request as any other [documented].
+
+    Whoever may not change metadata may not read it either [captured].
+    """
     try:
         user_id = org.sessions.check_token(request.session_id)
         org.limits.spend()
     except SalesforceError as error:
         message = _ILLEGAL if error.status == 401 else error.message
         raise FaultError(error.code, message) from error
+    schema = org.schema_of(user_id)
+    if not (schema.may("ModifyMetadata") or schema.may("ModifyAllData")):
+        raise FaultError("INSUFFICIENT_ACCESS", _NOT_PERMITTED)
     return user_id
 
 
