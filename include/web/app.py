@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from include.domain.errors import OptOutSyncError, TransientSyncError
+from include.reports.search import WrongFilterError
 from include.store.errors import UnknownPersonError
 from include.web.guard import Guard, Right
 from include.web.headers import SecurityHeaders
@@ -64,6 +65,8 @@ def _said_by_the_sync(request: Request, error: Exception) -> Response:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, UnknownPersonError):
         status = HTTPStatus.NOT_FOUND
+    elif isinstance(error, WrongFilterError):
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
     elif isinstance(error, TransientSyncError):
         status = HTTPStatus.SERVICE_UNAVAILABLE
     return render(request, "error.html", status, title="That did not work", sentence=str(error))

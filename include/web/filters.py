@@ -1,12 +1,11 @@
 """From what a form of filters says to what the database is asked, and back into the form."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Final
 
-from include.reports.search import Filter, Op, Query, WrongFilterError
-from include.reports.tables import Column, Kind
+from include.reports.columns import Column, Definition, Kind
+from include.reports.search import Filter, Op, Query
 
 OPERATORS: Final[Mapping[Kind, Mapping[Op, str]]] = {
     Kind.TEXT: {
@@ -25,6 +24,7 @@ OPERATORS: Final[Mapping[Kind, Mapping[Op, str]]] = {
         Op.IS_EMPTY: "is empty",
         Op.IS_NOT_EMPTY: "is not empty",
     },
+    Kind.DECIMAL: {Op.AT_LEAST: "is at least", Op.AT_MOST: "is at most"},
     Kind.CHOICE: {Op.EQUALS: "is", Op.DIFFERS: "is not", Op.IS_EMPTY: "is empty"},
     Kind.FLAG: {Op.EQUALS: "is", Op.IS_EMPTY: "is empty"},
     Kind.TIME: {Op.AT_LEAST: "from", Op.BEFORE: "before", Op.IS_EMPTY: "is empty"},
@@ -50,18 +50,23 @@ class Field:
         return bool(self.value or self.until) or self.op in WITHOUT_VALUE
 
 
-def fields_of(parameters: Mapping[str, str], columns: Sequence[Column]) -> list[Field]:
-    """Return the filter of every column, with what was asked."""
-    return [_field(parameters, column) for column in columns]
+def fields_of(parameters: Mapping[str, str], shown: Definition) -> list[Field]:
+    """Return the filter of every column but addresses, with what was asked.
 
-
-def query_of(parameters: Mapping[str, str], columns: Sequence[Column]) -> Query:
-    """Return what the parameters of an address ask the database for.
-
-    Raises:
-        WrongFilterError: a value is none that its column can have.
+    Args:
+        parameters: of the address of the page.
+        shown: the table.
     """
-    found = [each for column in columns for each in _filters(_field(parameters, column))]
+    return [
+        _field(parameters, column, is_indexed=column.name in shown.indexed)
+        for column in shown.columns
+        if not column.is_address
+    ]
+
+
+def query_of(parameters: Mapping[str, str], shown: Definition) -> Query:
+    """Return what the parameters of an address ask the database for; it judges the values."""
+    found = [each for asked in fields_of(parameters, shown) for each in _filters(asked)]
     return Query(
         filters=found,
         search=parameters.get("search", "").strip(),
@@ -70,8 +75,10 @@ def query_of(parameters: Mapping[str, str], columns: Sequence[Column]) -> Query:
     )
 
 
-def _field(parameters: Mapping[str, str], column: Column) -> Field:
+def _field(parameters: Mapping[str, str], column: Column, *, is_indexed: bool) -> Field:
     operators = OPERATORS[column.kind]
+    if is_indexed:  # what is found at once is proposed first
+        operators = {Op.EQUALS: operators[Op.EQUALS]} | operators
     asked = parameters.get(f"{column.name}.op", "")
     op = Op(asked) if asked in {each.value for each in operators} else next(iter(operators))
     return Field(
@@ -89,45 +96,7 @@ def _filters(asked: Field) -> Iterator[Filter]:
         yield Filter(name, asked.op)
         return
     if asked.value:
-        yield Filter(name, asked.op, _value(asked.column, asked.value))
+        yield Filter(name, asked.op, asked.value)
     if asked.until:  # the second box of a time: a span is what people look for
         op = Op.BEFORE if asked.column.kind is Kind.TIME else Op.AT_MOST
-        yield Filter(name, op, _value(asked.column, asked.until))
-
-
-def _value(column: Column, text: str) -> Any:
-    try:
-        return READERS[column.kind](text)
-    except ValueError:
-        raise WrongFilterError(
-            f"{column.label}: {WANTED[column.kind]} was expected, not what was typed"
-        ) from None
-
-
-def _flag(text: str) -> bool:
-    if text not in {"yes", "no"}:
-        raise ValueError
-    return text == "yes"
-
-
-def _time(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-READERS: Final[Mapping[Kind, Callable[[str], Any]]] = {
-    Kind.TEXT: str,
-    Kind.CHOICE: str,
-    Kind.NUMBER: lambda text: int(text.replace(",", "")),
-    Kind.FLAG: _flag,
-    Kind.TIME: _time,
-    Kind.DATE: date.fromisoformat,
-}
-WANTED: Final[Mapping[Kind, str]] = {
-    Kind.NUMBER: "a whole number",
-    Kind.FLAG: "yes or no",
-    Kind.TIME: "a time in UTC, like 2026-11-24T20:00",
-    Kind.DATE: "a date, like 2026-11-24",
-    Kind.TEXT: "a text",
-    Kind.CHOICE: "one of the choices",
-}
+        yield Filter(name, op, asked.until)

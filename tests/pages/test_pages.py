@@ -274,7 +274,7 @@ def test_the_files_hold_every_row_that_fits(visit, world):
 def test_a_filter_that_a_column_cannot_have_is_explained(visit):
     window = visit("viewer")
     window.page.goto(f"{window.server.url}{PREFIX}/audit/decisions?sync_run_id=many")
-    expect(window.page.get_by_role("alert")).to_contain_text("a whole number was expected")
+    expect(window.page.get_by_role("alert")).to_contain_text("must be a whole number")
     refused(window, 422)
 
 

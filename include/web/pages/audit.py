@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from include.reports import export, search
-from include.reports.search import COUNTED, Query, WrongFilterError
-from include.reports.tables import Definition, Table, definition
+from include.reports.columns import Definition, Table
+from include.reports.search import COUNTED, WrongFilterError
+from include.reports.tables import definition
 from include.store.database import transaction
 from include.web import filters
 from include.web.files import as_file
@@ -56,9 +57,8 @@ def browse(request: Request) -> Response:
     with_address = visitor_of(request).may(Right.SEE_ADDRESSES)
     columns = shown.shown(with_address=with_address)
     skip = _skip(request)
-    query, page, wrong = Query(), search.Page(), ""
+    query, page, wrong = filters.query_of(request.query_params, shown), search.Page(), ""
     try:
-        query = filters.query_of(request.query_params, columns)
         with transaction(services_of(request).store()) as conn:
             page = search.find(
                 conn, shown.table, query, with_address=with_address, skip=skip, most=PAGE
@@ -71,7 +71,7 @@ def browse(request: Request) -> Response:
         HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK,
         shown=shown,
         columns=columns,
-        fields=filters.fields_of(request.query_params, columns),
+        fields=filters.fields_of(request.query_params, shown),
         query=query,
         page=page,
         wrong=wrong,
@@ -101,7 +101,7 @@ def download(request: Request) -> Response:
     shown = _definition(request)
     with_address = visitor_of(request).may(Right.SEE_ADDRESSES)
     columns = shown.shown(with_address=with_address)
-    query = filters.query_of(request.query_params, columns)
+    query = filters.query_of(request.query_params, shown)
     extension = request.path_params["format"]
     if extension not in FORMATS:
         raise HTTPException(HTTPStatus.NOT_FOUND, "Files are CSV or Parquet.")

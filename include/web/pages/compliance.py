@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from include.reports import compliance, export
+from include.reports.columns import Column, Kind
 from include.reports.compliance import Carried, Period, Standing
-from include.reports.tables import Column, Kind
 from include.store.database import transaction
 from include.web.files import as_file
 from include.web.rendering import render
