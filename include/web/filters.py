@@ -77,8 +77,8 @@ def query_of(parameters: Mapping[str, str], shown: Definition) -> Query:
 
 def _field(parameters: Mapping[str, str], column: Column, *, is_indexed: bool) -> Field:
     operators = OPERATORS[column.kind]
-    if is_indexed:  # what is found at once is proposed first
-        operators = {Op.EQUALS: operators[Op.EQUALS]} | operators
+    if is_indexed and Op.EQUALS in operators:  # what is found at once is proposed first
+        operators = {Op.EQUALS: operators[Op.EQUALS], **operators}
     asked = parameters.get(f"{column.name}.op", "")
     op = Op(asked) if asked in {each.value for each in operators} else next(iter(operators))
     return Field(
