@@ -9,8 +9,9 @@ from upath import UPath
 
 from include.cli.arguments import Commands, RefusedError, WrongInputError, identifier, text
 from include.cli.printing import counted, for_people, print_table
-from include.cli.settings import add_rules, changed, readable
+from include.cli.settings import add_rules, changed
 from include.deployment import Deployment
+from include.reports.versions import readable
 from include.sync.simulate import Simulation, open_night, simulate
 
 SHOWN = 50

@@ -94,6 +94,17 @@ class SalesforceClient:
         """
         return read_field_access(self._session, obj, field)
 
+    def count_opted_out(self, obj: SalesforceObject, field: str) -> int:
+        """Count the living records of an object in which a flag is set.
+
+        Raises:
+            FieldNotVisibleError: the field is hidden or unknown.
+            InvalidFieldNameError: not an API name.
+        """
+        soql = f"SELECT count() FROM {obj.value} WHERE {checked_field(field)} = true"  # noqa: S608
+        answer = self._session.json("GET", "query", repeatable=True, params={"q": soql})
+        return int(answer["totalSize"])
+
     def has_person_accounts(self) -> bool:
         """Tell whether the org has person accounts; false where Contacts are hidden."""
         return has_person_accounts(self._session)
