@@ -8,6 +8,7 @@ from include.reports.nights import Night, NightState
 
 HEIGHT: Final = 100.0
 GAP: Final = 0.2  # of a bar's width
+MANY_NIGHTS: Final = 60  # from here on a gap is less than a dot of the screen
 MOST_CODES: Final = 6
 LEAST_NIGHTS: Final = 14
 QUIET: Final = frozenset({"AGREED", "FIRST_SEEN_AGREED"})
@@ -104,10 +105,11 @@ def chart(
         values: a row per night, a value per series.
     """
     top = max((sum(row) for row in values), default=0)
+    gap = GAP if len(nights) <= MANY_NIGHTS else 0.0
     bars = [
         Bar(
-            x=place + GAP / 2,
-            width=1 - GAP,
+            x=place + gap / 2,
+            width=1 - gap,
             parts=_stacked(row, top),
             title=_told(night, legend, row),
             state=night.state.value,

@@ -33,8 +33,8 @@ def test_the_highest_bar_fills_the_chart_and_pieces_stand_on_each_other():
 def test_bars_of_a_year_stand_beside_each_other():
     chart = charts.carried(nights(*[(1, 1)] * 365))
     assert chart.width == 365
-    assert all(bar.width < 1 for bar in chart.bars)
-    assert chart.bars[-1].x + chart.bars[-1].width < 365
+    assert [bar.x for bar in chart.bars] == list(range(365))
+    assert all(bar.width == 1 for bar in chart.bars)
 
 
 def test_no_night_is_no_bar_and_a_sentence():
