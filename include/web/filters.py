@@ -6,6 +6,7 @@ from typing import Final
 
 from include.reports.columns import Column, Definition, Kind
 from include.reports.search import Filter, Op, Query
+from include.web.forms import text
 
 OPERATORS: Final[Mapping[Kind, Mapping[Op, str]]] = {
     Kind.TEXT: {
@@ -69,7 +70,7 @@ def query_of(parameters: Mapping[str, str], shown: Definition) -> Query:
     found = [each for asked in fields_of(parameters, shown) for each in _filters(asked)]
     return Query(
         filters=found,
-        search=parameters.get("search", "").strip(),
+        search=text(parameters, "search"),
         sort=parameters.get("sort") or None,
         descending=parameters.get("order", "down") != "up",
     )
@@ -85,8 +86,8 @@ def _field(parameters: Mapping[str, str], column: Column, *, is_indexed: bool) -
         column,
         operators,
         op,
-        parameters.get(column.name, "").strip(),
-        parameters.get(f"{column.name}.until", "").strip(),
+        text(parameters, column.name),
+        text(parameters, f"{column.name}.until"),
     )
 
 

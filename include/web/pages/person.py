@@ -4,11 +4,11 @@ Every look is noted: who looked, at whom and why. What was typed is sent in a fo
 address, because addresses of pages stand in logs and histories.
 """
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -20,6 +20,7 @@ from include.store.errors import IncompleteEvidenceError
 from include.sync import evidence
 from include.sync.evidence import Consent
 from include.sync.push import by_hand
+from include.web.forms import moment, text
 from include.web.guard import Right, visitor_of
 from include.web.rendering import go_to, posted, render
 from include.web.services import services_of
@@ -41,7 +42,7 @@ def ask(request: Request) -> Response:
 
 def look_up(request: Request, form: FormData) -> Response:
     """Look for people; one is shown, several are offered."""
-    typed, reason = _text(form, "typed"), _text(form, "reason")
+    typed, reason = text(form, "typed"), text(form, "reason")
     if not reason:
         return _asked(request, wrong="Say why you look somebody up: it is noted.")
     with transaction(services_of(request).store()) as conn:
@@ -74,15 +75,17 @@ def show(request: Request) -> Response:
             reason=FOLLOWED,
             with_address=visitor_of(request).may(Right.SEE_ADDRESSES),
         )
-    known = [each for each in found.candidates if each.person_id == person_id] if found else []
+    if found is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "No person has such a number.")
+    known = [each for each in found.candidates if each.person_id == person_id]
     return _shown(request, known[0] if known else None)
 
 
 def resubscribe(request: Request, form: FormData) -> Response:
     """Record that the person may be mailed again; a run judges it."""
     services, person_id = services_of(request), request.path_params["person_id"]
-    at, wrong = _moment(_text(form, "occurred_at")), ""
-    if _text(form, "occurred_at") and at is None:
+    at, wrong = moment(text(form, "occurred_at")), ""
+    if text(form, "occurred_at") and at is None:
         wrong = "The time of the consent must be a time, like 2026-11-24T20:00 (UTC)."
     elif at and at > services.clock():
         wrong = "The time of the consent is in the future."
@@ -90,10 +93,10 @@ def resubscribe(request: Request, form: FormData) -> Response:
         return _shown(request, None, wrong=wrong, typed=form)
     consent = Consent(
         person_id=person_id,
-        reason=_text(form, "reason"),
+        reason=text(form, "reason"),
         actor=visitor_of(request).name,
-        reference=_text(form, "reference"),
-        approver=_text(form, "approver") or None,
+        reference=text(form, "reference"),
+        approver=text(form, "approver") or None,
         by_person="by_person" in form,
         occurred_at=at,
     )
@@ -120,7 +123,7 @@ def retry(request: Request, form: FormData) -> Response:
             conn,
             person_id,
             by=visitor_of(request).name,
-            note=_text(form, "note"),
+            note=text(form, "note"),
             now=services.clock(),
         )
     return go_to(request, f"person/{person_id}?done={'retry' if waited else 'nobody'}")
@@ -134,7 +137,7 @@ def give_up(request: Request, form: FormData) -> Response:
             conn,
             person_id,
             by=visitor_of(request).name,
-            note=_text(form, "note"),
+            note=text(form, "note"),
             now=services.clock(),
         )
     return go_to(request, f"person/{person_id}?done={'given-up' if was_parked else 'not-parked'}")
@@ -157,8 +160,8 @@ def _shown(
 ) -> Response:
     services = services_of(request)
     person_id = candidate.person_id if candidate else request.path_params["person_id"]
-    moment = _moment(request.query_params.get("at", ""))
-    found: Story = story(services.store(), person_id, now=services.clock(), moment=moment)
+    at = moment(request.query_params.get("at", ""))
+    found: Story = story(services.store(), person_id, now=services.clock(), moment=at)
     act = request.query_params.get("act", "")
     status = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
     return render(
@@ -172,20 +175,6 @@ def _shown(
         done=DONE.get(request.query_params.get("done", ""), ""),
         act=int(act) if act.isdecimal() else None,
     )
-
-
-def _moment(text: str) -> datetime | None:
-    """Read a time as a form sends it: in UTC, unless it says otherwise. None: it is none."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""
 
 
 ROUTES: Final = [

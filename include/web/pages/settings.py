@@ -18,6 +18,7 @@ from include.reports import versions
 from include.reports.preview import Preview, meaning_of, preview
 from include.reports.versions import Difference
 from include.store.database import transaction
+from include.web.forms import text
 from include.web.guard import visitor_of
 from include.web.rendering import go_to, posted, render, words
 from include.web.services import Services, services_of
@@ -164,11 +165,11 @@ def _as_form(current: SettingsVersion) -> Form:
 def _typed(form: FormData) -> Form:
     """Read what the form says, without judging it."""
     names = ("field_mode", "sales_opt_out_field", "conflict_rule", "switch", *NUMBERS)
-    values: dict[str, Any] = {name: _text(form, name) for name in names if name in form}
+    values: dict[str, Any] = {name: text(form, name) for name in names if name in form}
     values["synced_scopes"] = ["team", *(["sender"] if "sender" in form else [])]
     values["bounces_sync"] = "bounces_sync" in form
-    version = _text(form, "base_version")
-    return Form(int(version) if version.isdecimal() else 0, values, _text(form, "note"))
+    version = text(form, "base_version")
+    return Form(int(version) if version.isdecimal() else 0, values, text(form, "note"))
 
 
 def _checked(current: Settings, wanted: Form) -> tuple[Settings | None, Form]:
@@ -209,11 +210,6 @@ def _differences(current: Settings, form: Form) -> list[Difference]:
         for name, value in after.items()
         if before[name] != value
     ]
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""
 
 
 ROUTES: Final = [
