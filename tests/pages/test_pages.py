@@ -242,11 +242,9 @@ def test_the_audit_is_filtered_sorted_and_paged_in_the_database(visit, world):
         "Rows 51 to 100"
     )
     page.get_by_text("Filters", exact=False).first.click()
-    page.locator("[name=code]").fill("BAD_SALESFORCE") if page.locator(
-        "input[name=code]"
-    ).count() else page.locator("select[name=code]").select_option("BAD_SALESFORCE_ID")
+    page.locator("select[name=code]").select_option("BAD_SALESFORCE_ID")
     page.get_by_role("button", name="Filter").click()
-    rows = page.locator("main tbody tr")
+    rows = page.locator("main tbody tr:not(.below)")
     expect(rows.first).to_contain_text("BAD_SALESFORCE_ID")
     count = "SELECT count(*) AS n FROM opt_out_sync.merge_audit WHERE code = 'BAD_SALESFORCE_ID'"
     assert rows.count() == min(50, world.sql(count)[0].n)
