@@ -94,6 +94,7 @@ FROM opt_out_sync.sync_run AS r,
                           WHEN (n + r.id) % 7 = 0 THEN 'OPTED_OUT_IN_SALESFORCE'
                           WHEN (n + r.id) % 3 = 0 THEN 'BOTH_OPTED_OUT'
                           ELSE 'FIRST_SEEN_AGREED' END AS code) AS c
+ORDER BY r.id, n
 ON CONFLICT DO NOTHING
 """
 WRITES = """
@@ -109,6 +110,7 @@ SELECT d.decided_at + step.ahead * interval '30 seconds', d.sync_run_id, d.org_i
 FROM opt_out_sync.merge_audit AS d,
      (VALUES (1, 'applied'), (2, 'confirmed')) AS step (ahead, outcome)
 WHERE d.code = 'UNSUBSCRIBED_IN_STORE' AND (d.person_id % 1000 <> 3 OR step.ahead = 1)
+ORDER BY d.sync_run_id, step.ahead, d.id
 ON CONFLICT DO NOTHING
 """
 LINKS = """

@@ -97,7 +97,8 @@ def find(
         WrongFilterError: the query names what is not there, or sorts by what cannot be sorted.
     """
     shown = definition(table)
-    page = _Search(conn, shown, query, min(skip, COUNTED), min(most, MOST), patience).page()
+    span = _span_of_runs(conn, query) if shown.is_large else None
+    page = _Search(conn, shown, query, min(skip, COUNTED), min(most, MOST), patience, span).page()
     rows = _with_addresses(conn, shown, page.rows) if with_address else page.rows
     return Page(rows, page.total, page.is_more, page.searched_back_to)
 
@@ -138,6 +139,7 @@ class _Search:
     skip: int
     most: int
     patience: float
+    span: tuple[datetime, datetime] | None
 
     def page(self) -> Page:
         """Look, and count what was looked at."""
@@ -146,21 +148,19 @@ class _Search:
         newest = self.conn.execute(sa.select(sa.func.max(self._time))).scalar()
         if newest is None:
             return Page()
-        look = self._narrowing if is_indexed(self.shown, self.query) else self._widening
-        return self._filled(*look(newest))
+        return self._filled(*self._found(newest))
 
-    def _narrowing(self, newest: datetime) -> tuple[list[Row], datetime | None]:
-        """Look at everything; where an index helps less than it should, at less and less of it."""
-        for days, part in _NARROWING:
-            bound = _before(newest, days)
-            rows = self._within(self._rows(bound), part * self.patience)
-            if rows is not None:
-                return rows, bound
-        return [], newest
-
-    def _widening(self, newest: datetime) -> tuple[list[Row], datetime | None]:
-        """Look further and further back, until there is enough or the time is over."""
+    def _found(self, newest: datetime) -> tuple[list[Row], datetime | None]:
+        """Look at everything where an index helps, else, or if it does not, further and further."""
         until = time.monotonic() + _FOR_LOOKING * self.patience
+        if is_indexed(self.shown, self.query):
+            rows = self._within(self._rows(None), _FOR_EVERYTHING * self.patience)
+            if rows is not None:
+                return rows, None
+        return self._widening(newest, until)
+
+    def _widening(self, newest: datetime, until: float) -> tuple[list[Row], datetime | None]:
+        """Look further and further back, until there is enough or the time is over."""
         rows: list[Row] = []
         reached: datetime | None = newest
         for days in _WIDENING:
@@ -196,6 +196,8 @@ class _Search:
 
     def _fitting(self, bound: datetime | None) -> Select[Any]:
         rows = statement(self.shown, self.query)
+        if self.span is not None:
+            rows = rows.where(self._time.between(*self.span))
         return rows if bound is None else rows.where(self._time >= bound)
 
     def _within(self, rows: Select[Any], seconds: float) -> list[Row] | None:
@@ -225,6 +227,17 @@ class _Search:
         return (self.query.sort or self.shown.newest) == self.shown.newest and self.query.descending
 
 
+def _span_of_runs(conn: Connection, query: Query) -> tuple[datetime, datetime] | None:
+    """Return when the runs that are asked for worked: only those months have to be looked at."""
+    for each in query.filters:
+        if each.column == "sync_run_id" and each.op in (Op.EQUALS, Op.IN):
+            asked = each.value if each.op is Op.IN else [each.value]
+            runs = [int(run) for run in asked if str(run).isdigit() and int(run) < 2**63]
+            row = conn.execute(text(_SPAN), {"runs": runs}).one()
+            return None if row.first is None else (row.first, row.last)
+    return None
+
+
 def _before(newest: datetime, days: int | None) -> datetime | None:
     return None if days is None else newest - timedelta(days=days)
 
@@ -249,12 +262,18 @@ def _with_addresses(
 
 _AT_A_TIME: Final = 2_000
 # Parts of the patience, and how many days back from the newest row.
-_FOR_LOOKING: Final = 0.7
-_FOR_COUNTING: Final = 0.3
+_FOR_EVERYTHING: Final = 0.4
+_FOR_LOOKING: Final = 0.75
+_FOR_COUNTING: Final = 0.25
 _WIDENING: Final = (1, 8, 64, None)
-_NARROWING: Final = ((None, 0.4), (64, 0.1), (8, 0.1), (1, 0.1))
 # Compiling a plan over all months takes longer than running it for one page.
 _LIMITS: Final = """
 SELECT set_config('statement_timeout', :milliseconds, true), set_config('jit', 'off', true)
+"""
+# Workers' clocks may differ; a run that is open has no end yet.
+_SPAN: Final = """
+SELECT min(started_at) - interval '1 day' AS first,
+       max(coalesce(closed_at, now())) + interval '1 day' AS last
+FROM opt_out_sync.sync_run WHERE id = ANY (CAST(:runs AS bigint[]))
 """
 _ADDRESSES: Final = "SELECT id, email FROM engagement.person WHERE id = ANY (:people)"
