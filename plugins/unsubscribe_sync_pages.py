@@ -12,6 +12,8 @@ import unsubscribe_sync_alerts as alerts
 import unsubscribe_sync_connections as connections
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.sync.clock import utc_now
 
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from include.salesforce.administration import SalesforceAdministration
     from include.web.guard import Visitor
     from include.web.services import Schedule
 
 PREFIX: Final = "/opt-out-sync"
 NIGHTLY: Final = "unsubscribe_nightly_sync"
+ADMIN_CONNECTION: Final = "salesforce_admin"
 DAG_IDS: Final = (NIGHTLY, "unsubscribe_push", "unsubscribe_held_clears")
 
 
@@ -109,6 +113,15 @@ def schedule() -> "Schedule":
     )
 
 
+def administration() -> "SalesforceAdministration":
+    """Return Salesforce as an administrator, where a Connection names one."""
+    try:
+        BaseHook.get_connection(ADMIN_CONNECTION)
+    except AirflowNotFoundException:  # the integration user may see the setup, or is refused
+        return connections.salesforce_administration(connections.SALESFORCE_CONNECTION)
+    return connections.salesforce_administration(ADMIN_CONNECTION)
+
+
 def notifiers() -> list[str]:
     """Name the channels that alerts go to, without their addresses."""
     from include.sync.alerts import EmailChannel, WebhookChannel
@@ -127,6 +140,7 @@ def pages() -> "ASGIApp":
         Services(
             store=cache(connections.store),
             salesforce=connections.salesforce,
+            administration=administration,
             staging=connections.staging,
             schedule=schedule,
             notifiers=notifiers,
@@ -159,7 +173,7 @@ class UnsubscribeSyncPages(AirflowPlugin):
     fastapi_apps = [{"app": serve, "url_prefix": PREFIX, "name": "Opt-out sync"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012 - Airflow removes from these lists
         {
-            "name": "Opt-out sync",
+            "name": "Opt-outs",
             "href": f"{BASE}{PREFIX}/",
             "destination": "nav",
             "url_route": "opt-out-sync",

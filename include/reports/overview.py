@@ -72,7 +72,7 @@ def overview(engine: Engine, *, now: datetime, nights: int = 30) -> Overview:
 LAST_SEEN = """
 SELECT (s.counts ->> 'people')::bigint AS people, (s.counts ->> 'opted_out')::bigint AS opted_out
 FROM opt_out_sync.sync_run AS r
-JOIN opt_out_sync.sync_step AS s ON s.sync_run_id = r.id AND s.step = 'extract.store'
+JOIN opt_out_sync.sync_step AS s ON s.sync_run_id = r.id AND s.step = 'extract_store'
 WHERE r.kind = 'night' AND s.finished_at IS NOT NULL
 ORDER BY r.id DESC
 LIMIT 1

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from starlette.requests import Request
 from upath import UPath
 
+from include.salesforce.administration import SalesforceAdministration
 from include.salesforce.client import SalesforceClient
 from include.sync.clock import Clock
 from include.web.guard import SignIn
@@ -36,6 +37,7 @@ class Services:
     Attributes:
         store: the database.
         salesforce: a client that logs in when it is first used.
+        administration: Salesforce as somebody who may see its setup; asked by preflight alone.
         staging: where nights keep what they read.
         schedule: asks Airflow.
         notifiers: names the channels that alerts go to.
@@ -46,6 +48,7 @@ class Services:
 
     store: Callable[[], Engine]
     salesforce: Callable[[], SalesforceClient]
+    administration: Callable[[], SalesforceAdministration]
     staging: Callable[[], UPath]
     schedule: Callable[[], Schedule]
     notifiers: Callable[[], Collection[str]]

@@ -26,6 +26,7 @@ def asked(engine, path, **options):
         Services(
             store=lambda: engine,
             salesforce=lambda: pytest.fail("a page that only reads must not ask Salesforce"),
+            administration=lambda: pytest.fail("nor who may see its setup"),
             staging=lambda: UPath("/nonexistent"),
             schedule=lambda: Schedule(None),
             notifiers=lambda: ["Airflow's log"],

@@ -179,7 +179,7 @@ def test_whoever_was_overtaken_is_told_by_whom_and_keeps_what_they_typed(visit, 
 
 def test_choosing_another_field_shows_who_would_change_before_it_is_saved(visit, world, company):
     page = visit("user").open("/settings")
-    page.get_by_label("Both").check()
+    page.get_by_role("radio", name="Both").check()
     page.get_by_label("Why", exact=True).fill("sales asked")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Not saved yet: who would change")).to_be_visible()

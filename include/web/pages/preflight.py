@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from include.reports.checklist import State, checklist
+from include.reports.checklist import checklist
+from include.reports.items import Item, State
 from include.web.rendering import posted, render
 from include.web.services import services_of
 
@@ -27,8 +28,16 @@ def show(request: Request) -> Response:
 def run(request: Request, _: FormData) -> Response:
     """Check everything now."""
     services = services_of(request)
-    checked = checklist(services.store(), services.salesforce(), now=services.clock())
-    return render(request, "preflight.html", checked=checked, badges=BADGES)
+    checked = checklist(
+        services.store(),
+        services.salesforce(),
+        now=services.clock(),
+        administration=services.administration(),
+    )
+    groups: dict[str, list[Item]] = {}  # in the order in which they are worth mending
+    for item in checked.items:
+        groups.setdefault(item.group, []).append(item)
+    return render(request, "preflight.html", checked=checked, groups=groups, badges=BADGES)
 
 
 ROUTES: Final = [

@@ -33,6 +33,8 @@ CHANGES_PEOPLE: Final = frozenset(
     {"field_mode", "sales_opt_out_field", "conflict_rule", "synced_scopes", "bounces_sync"}
 )
 """Settings that decide about people: whoever saves another value has seen for whom."""
+NAMED: Final = 20
+"""People whom a preview names."""
 NUMBERS: Final = {
     "max_open_failures": "Failed writes that leave a night green",
     "held_clears_minimum": "Clears a day that never wait for a person",
@@ -145,7 +147,9 @@ def _page(
 def _previewed(services: Services, after: Settings) -> dict[str, Any]:
     """Work out who would change; where nobody can tell, say why, and let the person decide."""
     try:
-        found = preview(services.store(), services.staging(), after, client=services.salesforce())
+        found = preview(
+            services.store(), services.staging(), after, client=services.salesforce(), most=NAMED
+        )
     except OptOutSyncError as error:
         return {"obstacle": str(error)}
     return {"found": found}
