@@ -34,7 +34,7 @@ class Picture:
 
 
 PICTURES = (
-    Picture("overview", "/"),
+    Picture("overview", "/", size=(1200, 1120)),
     Picture("overview-phone", "/", size=PHONE),
     Picture("person", "/person/{person}"),
     Picture("person-dark", "/person/{person}", scheme="dark"),

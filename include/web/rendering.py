@@ -110,6 +110,11 @@ def number(value: float | None, missing: str = NONE) -> str:
     return missing if value is None else f"{value:,.0f}"
 
 
+def counted(value: int, one: str, many: str = "") -> str:
+    """Return a number with its noun."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
 def words(value: object) -> str:
     """Return a value as a person writes it."""
     if isinstance(value, bool):
@@ -131,5 +136,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(time=time_tag, duration=duration, number=number, words=words)
+    found.filters.update(
+        time=time_tag, duration=duration, number=number, words=words, counted=counted
+    )
     return found

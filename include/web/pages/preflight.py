@@ -1,5 +1,6 @@
 """Preflight: every requirement as a line, checked when somebody asks."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from starlette.datastructures import FormData
@@ -34,10 +35,17 @@ def run(request: Request, _: FormData) -> Response:
         now=services.clock(),
         administration=services.administration(),
     )
-    groups: dict[str, list[Item]] = {}  # in the order in which they are worth mending
-    for item in checked.items:
-        groups.setdefault(item.group, []).append(item)
+    groups = _grouped(checked.items)
     return render(request, "preflight.html", checked=checked, groups=groups, badges=BADGES)
+
+
+def _grouped(items: Iterable[Item]) -> dict[str, list[Item]]:
+    """Return the lines by group: groups in which something is not met come first."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.group, []).append(item)
+    is_met = {name: all(i.state is not State.FAIL for i in lines) for name, lines in groups.items()}
+    return dict(sorted(groups.items(), key=lambda group: is_met[group[0]]))
 
 
 ROUTES: Final = [
