@@ -13,7 +13,7 @@ DEMO := exec $(BIN)/python -m local.demo
 ONCE_OPTION := $(if $(filter 1 yes true,$(ONCE)),--once)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-reset test bench check lock clean
+.PHONY: help setup setup-dev demo demo-reset screenshots test bench check lock clean
 
 help: ## List these targets
 	@echo "usage: make TARGET"
@@ -33,6 +33,9 @@ demo: setup ## Run everything on this machine: stores, sync, Airflow (ONCE=1: on
 
 demo-reset: setup ## Throw the demo's data away and start it again
 	@$(DEMO) run --reset $(ONCE_OPTION)
+
+screenshots: setup-dev ## Take the pictures of the pages for docs/ (while `make demo` runs elsewhere)
+	@$(BIN)/python -m local.screenshots
 
 test: setup-dev ## Run the tests (TESTS=tests/local chooses some)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)

@@ -43,3 +43,21 @@ class Deployment(BaseSettings):
             raise DeploymentError(
                 f"missing or wrong: {names}. Set it in the environment of every Airflow component"
             ) from None  # pydantic's message quotes the value
+
+
+class Pages(BaseSettings):
+    """What an installation may choose about its pages.
+
+    Attributes:
+        address_resource: name of the custom resource whose readers may see addresses; empty:
+            whoever may read the Connection to the store.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OPT_OUT_SYNC_PAGES_")
+
+    address_resource: str = ""
+
+    @classmethod
+    def from_environment(cls) -> "Pages":
+        """Read the choices."""
+        return cls.model_validate({})

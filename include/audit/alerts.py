@@ -31,6 +31,13 @@ class Alert:
 
 
 @database_errors()
+def due(conn: Connection, now: datetime) -> list[Alert]:
+    """Return what somebody should know now, whether or not it was told; the oldest first."""
+    rows = conn.execute(text(DUE), {"now": now}).mappings()
+    return [Alert(**row) for row in rows]
+
+
+@database_errors()
 def to_tell(conn: Connection, now: datetime) -> list[Alert]:
     """Return what is to be told now; what has ended may be told again when it comes back."""
     values = {"now": now, "told_before": now - TOLD_AGAIN}
@@ -52,6 +59,9 @@ def is_told_slow(conn: Connection, airflow_run_id: str) -> bool:
     return bool(conn.execute(text(TOLD_SLOW), {"airflow_run_id": airflow_run_id}).scalar())
 
 
+DUE = """
+SELECT key, kind, since, sentence FROM opt_out_sync.alerts_due(:now) ORDER BY since, key
+"""
 END = """
 UPDATE opt_out_sync.alert AS a SET ended_at = :now
 WHERE a.ended_at IS NULL

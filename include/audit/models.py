@@ -32,6 +32,7 @@ class SyncRun(Base):
         UniqueConstraint("kind", "airflow_run_id", "attempt", name="sync_run_attempt"),
         Index("sync_run_one_open_night", "state", unique=True, postgresql_where=ONE_NIGHT),
         Index("sync_run_night", "night"),
+        Index("sync_run_kind", "kind", "started_at"),
         {"schema": SCHEMA},
     )
 
@@ -108,6 +109,7 @@ class Link(Base):
     __table_args__ = (
         UniqueConstraint("org_id", "person_id", "record_id", "field", name="link_once"),
         Index("link_org_field", "org_id", "field"),
+        Index("link_person", "person_id"),
         Index(
             "link_not_visible",
             "org_id",
@@ -188,6 +190,9 @@ class MergeAudit(Base):
             postgresql_nulls_not_distinct=True,
         ),
         Index("merge_audit_person", "person_id", "decided_at"),
+        Index("merge_audit_newest", "decided_at", "id"),
+        Index("merge_audit_code", "code", "decided_at", "id"),
+        Index("merge_audit_record", "record_id", "decided_at", "id"),
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (decided_at)"},
     )
 
@@ -243,6 +248,14 @@ class WriteAttempt(Base):
         Index("write_attempt_person", "person_id", "attempted_at"),
         Index("write_attempt_record", "record_id", "field", "attempted_at"),
         Index("write_attempt_clear", "org_id", "attempted_at", postgresql_where=text("NOT target")),
+        Index("write_attempt_newest", "attempted_at", "id"),
+        Index(
+            "write_attempt_failed",
+            "code",
+            "attempted_at",
+            "id",
+            postgresql_where=text("code IS NOT NULL"),
+        ),
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (attempted_at)"},
     )
 
@@ -406,7 +419,7 @@ class Erasure(Base):
     """Who was erased, by number. Insert-only."""
 
     __tablename__ = "erasure"
-    __table_args__ = ({"schema": SCHEMA},)
+    __table_args__ = (Index("erasure_person", "person_id"), {"schema": SCHEMA})
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     erased_at: Mapped[datetime]
@@ -427,6 +440,41 @@ class LookUp(Base):
     looked_up_by: Mapped[str] = mapped_column(server_default=text("session_user"))
     reason: Mapped[str]
     person_id: Mapped[int | None] = mapped_column(BigInteger)
+    wanted: Mapped[str | None]
+    login: Mapped[str] = mapped_column(server_default=text("session_user"))
+
+
+class PushIntervention(Base):
+    """Who had a push tried at once, or gave it up, and why. Insert-only."""
+
+    __tablename__ = "push_intervention"
+    __table_args__ = (Index("push_intervention_person", "person_id"), {"schema": SCHEMA})
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    intervened_at: Mapped[datetime]
+    intervened_by: Mapped[str]
+    note: Mapped[str]
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    action: Mapped[str]
+    code: Mapped[str | None]
+
+
+class NightTally(Base):
+    """A night in numbers, counted when its last run ended."""
+
+    __tablename__ = "night_tally"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    night: Mapped[date] = mapped_column(primary_key=True)
+    decisions: Mapped[int] = mapped_column(BigInteger)
+    opt_outs_to_store: Mapped[int] = mapped_column(BigInteger)
+    opt_outs_to_salesforce: Mapped[int] = mapped_column(BigInteger)
+    clears_to_store: Mapped[int] = mapped_column(BigInteger)
+    clears_to_salesforce: Mapped[int] = mapped_column(BigInteger)
+    applied: Mapped[int] = mapped_column(BigInteger)
+    failed: Mapped[int] = mapped_column(BigInteger)
+    held: Mapped[int] = mapped_column(BigInteger)
+    codes: Mapped[dict[str, object]]
 
 
 class AlertTold(Base):

@@ -19,6 +19,7 @@ from include.cli.arguments import (
 )
 from include.cli.printing import print_table, utc
 from include.domain.conflicts import ConflictRule
+from include.reports.versions import readable
 from include.store.database import transaction
 
 _LIMITS = {
@@ -80,13 +81,6 @@ def changed(before: Settings, options: argparse.Namespace) -> Settings:
         first = error.errors()[0]
         sentence = first["msg"].removeprefix("Value error, ")
         raise WrongInputError(f"{first['loc'][0]}: {sentence}") from None
-
-
-def readable(value: object) -> str:
-    """Return a setting as a person writes it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 from include.cli.arguments import Commands, RefusedError, WrongInputError, identifier, text
 from include.cli.deployed import staging
 from include.cli.printing import counted, for_people, print_table
-from include.cli.settings import add_rules, changed, readable
+from include.cli.settings import add_rules, changed
+from include.reports.versions import readable
 from include.sync.simulate import Simulation, open_night, simulate
 
 SHOWN = 50

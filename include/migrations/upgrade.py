@@ -7,6 +7,7 @@ from typing import Literal
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.schema import CreateSchema
 
@@ -30,6 +31,11 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 def downgrade(engine: Engine, revision: str) -> None:
     """Undo migrations down to `revision` (`base`: all of them). Drops the data they hold."""
     _migrate(engine, lambda config: command.downgrade(config, revision))
+
+
+def head() -> str | None:
+    """Return the revision that this release needs."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def is_ours(
@@ -59,12 +65,15 @@ def _migrate(engine: Engine, run: Callable[[Config], None]) -> None:
     with transaction(engine) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('opt_out_sync.migrate'))"))
         _create_version_schema(connection)
-        config = Config()
-        config.set_main_option(
-            "script_location", Path(__file__).parent.as_posix().replace("%", "%%")
-        )
+        config = _config()
         config.attributes["connection"] = connection
         run(config)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", Path(__file__).parent.as_posix().replace("%", "%%"))
+    return config
 
 
 def _create_version_schema(connection: Connection) -> None:

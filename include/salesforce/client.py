@@ -18,6 +18,13 @@ from include.salesforce.describe import FieldAccess, has_person_accounts, read_f
 from include.salesforce.jobs import JobJournal
 from include.salesforce.limits import ApiBudget, read_budget
 from include.salesforce.opt_outs import OptOuts
+from include.salesforce.organization import (
+    Changes,
+    Organization,
+    read_changes,
+    read_organization,
+    read_versions,
+)
 from include.salesforce.outcomes import outcomes
 from include.salesforce.person_accounts import (
     ACCOUNT,
@@ -66,6 +73,32 @@ class SalesforceClient:
         )
         return to_18(answer["records"][0]["Id"])
 
+    def organization(self) -> Organization:
+        """Return which org this is: Id, name, edition, instance, and whether it is a sandbox."""
+        return read_organization(self._session)
+
+    @property
+    def api_version(self) -> str:
+        """The version of the API that all requests use, like `65.0`."""
+        return self._session.api_version
+
+    def api_versions(self) -> list[str]:
+        """Return the versions of the API that the org offers, oldest first."""
+        return read_versions(self._session)
+
+    def field_changes(
+        self, obj: SalesforceObject, field: str, since: datetime
+    ) -> list[Changes] | None:
+        """Return who changed a field since a time, most changes first, by its tracked history.
+
+        Returns:
+            One entry per user; None where the history cannot be read.
+
+        Raises:
+            InvalidFieldNameError: not an API name.
+        """
+        return read_changes(self._session, obj.value, field, since)
+
     def user_id(self) -> str:
         """Return the 18-character Id of the integration user.
 
@@ -93,6 +126,17 @@ class SalesforceClient:
             InvalidFieldNameError: not an API name.
         """
         return read_field_access(self._session, obj, field)
+
+    def count_opted_out(self, obj: SalesforceObject, field: str) -> int:
+        """Count the living records of an object in which a flag is set.
+
+        Raises:
+            FieldNotVisibleError: the field is hidden or unknown.
+            InvalidFieldNameError: not an API name.
+        """
+        soql = f"SELECT count() FROM {obj.value} WHERE {checked_field(field)} = true"  # noqa: S608
+        answer = self._session.json("GET", "query", repeatable=True, params={"q": soql})
+        return int(answer["totalSize"])
 
     def has_person_accounts(self) -> bool:
         """Tell whether the org has person accounts; false where Contacts are hidden."""

@@ -69,6 +69,11 @@ class Unsubscribe(Base):
             "person_id",
             postgresql_where=literal_column("kind = 'resubscribe'"),
         ),
+        Index(
+            "unsubscribe_recorded",
+            "recorded_at",
+            postgresql_where=literal_column("kind = 'unsubscribe'"),
+        ),
         {"schema": "engagement"},
     )
 

@@ -120,14 +120,15 @@ def wait_for_judgement(
     deadline = time.monotonic() + longest.total_seconds()
     while True:
         with transaction(engine) as conn:
-            found = _judged(conn, act_id)
+            found = judged(conn, act_id)
         if found is not None or time.monotonic() >= deadline:
             return found
         sleep(_ASK_AGAIN)
 
 
 @database_errors()
-def _judged(conn: Connection, act_id: int) -> Resubscribe | None:
+def judged(conn: Connection, act_id: int) -> Resubscribe | None:
+    """Return a resubscribe with its judgement; None: nothing has judged it yet."""
     row = conn.execute(text(JUDGED), {"act": act_id}).mappings().one_or_none()
     return None if row is None else Resubscribe(**row)
 

@@ -27,7 +27,18 @@ COMPLAINT = "Complaint"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened: an act, a decision, a write, a judgement or a release."""
+    """One thing that happened, and the row that says so.
+
+    Attributes:
+        at: when (UTC).
+        what: `act`, `decision`, `write`, `judgement`, `release`, `push` or `erasure`.
+        side: `store` or `salesforce`; None: both, or neither.
+        code: why or how.
+        detail: a sentence, without anything that a person typed.
+        sync_run_id: of the run that did it; None: no run did.
+        source: the table with the row.
+        source_id: of the row.
+    """
 
     at: datetime
     what: str
@@ -35,6 +46,8 @@ class Event:
     code: str
     detail: str
     sync_run_id: int | None
+    source: str
+    source_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,7 @@ def explain(engine: Engine, person_id: int) -> Explanation:
         if is_gone and not events:
             raise UnknownPersonError(f"person {person_id} is not in the store")
         if is_gone:
-            return Explanation(events, _gone(person_id))
+            return Explanation(events, _gone(person_id, events))
         return Explanation(events, summarise(_situation(conn, person_id, chosen)))
 
 
@@ -242,10 +255,12 @@ def _not_opted_out(now: Situation) -> str:
     )
 
 
-def _gone(person_id: int) -> str:
+def _gone(person_id: int, events: Sequence[Event]) -> str:
+    erased = [event.at for event in events if event.what == "erasure"]
+    what = f"was erased {_utc(erased[-1])}" if erased else "is gone from the store"
     return (
-        f"Person {person_id} is gone from the store: nothing is written for them any more, and an "
-        "opt-out stays in Salesforce."
+        f"Person {person_id} {what}: nothing is written for them any more, and an opt-out stays in "
+        "Salesforce."
     )
 
 
@@ -258,10 +273,13 @@ def _utc(moment: datetime | None) -> str:
 
 
 TIMELINE = """
-SELECT at, what, side, code, detail, sync_run_id
+SELECT at, what, side, code, detail, sync_run_id, source, source_id
 FROM opt_out_sync.v_person_timeline
 WHERE person_id = :person
-ORDER BY at, array_position(ARRAY['act', 'decision', 'judgement', 'write', 'release'], what), code
+ORDER BY at,
+         array_position(
+             ARRAY['act', 'decision', 'judgement', 'write', 'release', 'push', 'erasure'], what),
+         code, source_id
 """
 STANDING = """
 SELECT s.act_id, s.at, s.scope, s.origin, s.caused_by, cause.person_id AS other_person

@@ -65,10 +65,10 @@ def waiting(engine: Engine, *, clock: Clock) -> dict[str, Any] | None:
         if org is None:
             log.info("No clear waits for a person")
             return None
-        obstacle = _obstacle(conn, org)
+        in_the_way = obstacle(conn, org)
         rows = _asked(conn, org, asked_at)
-    if obstacle:
-        log.warning("%d clears wait, and nobody is asked: %s", len(rows), obstacle)
+    if in_the_way:
+        log.warning("%d clears wait, and nobody is asked: %s", len(rows), in_the_way)
         return None
     persons = rows["person_id"].drop_duplicates()
     counted = rows["code"].fillna("UNKNOWN").value_counts()
@@ -161,7 +161,8 @@ def close(
     return {**counts, "superseded": superseded}
 
 
-def _obstacle(conn: Connection, org: str) -> str | None:
+def obstacle(conn: Connection, org: str) -> str | None:
+    """Say why nobody is asked about held clears at the moment; None: nothing is in the way."""
     if not orgs.is_confirmed(conn, org):
         return f"Salesforce org {org} is not confirmed"
     return _switched_off(conn)

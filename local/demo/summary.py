@@ -97,6 +97,7 @@ def check_sentence(agreement: Agreement) -> str:
 
 def where_to_look(config: Config, store_url: str) -> Iterator[str]:
     """Tell where everything is, and that the demo did what an admin must do."""
+    yield f"Pages        {config.airflow_url}/plugin/opt-out-sync"
     yield f"Airflow      {config.airflow_url}/dags/{DAG_ID}"
     yield f"Org setup    {config.airflow_url}/dags/salesforce_opt_out_setup  (plans first)"
     yield f"Salesforce   {config.emulator_url}/__emulator__/records/Contact  (an emulator)"

@@ -1,0 +1,1 @@
+"""One module per page: read, then show; a form: check, then do."""
