@@ -34,7 +34,7 @@ def fill(engine: Engine, *, decisions: int, people: int, now: datetime) -> None:
         "per_night": decisions // NIGHTS,
         "org": ORG,
     }
-    for statement in (PARTITIONS, PEOPLE, ACTS, RUNS, DECISIONS, WRITES, LINKS):
+    for statement in (PARTITIONS, PEOPLE, ACTS, RUNS, DECISIONS, WRITES, LINKS, TALLY):
         with transaction(engine) as conn:
             conn.execute(text("SET LOCAL synchronous_commit = off"))
             conn.execute(text(statement), values)
@@ -120,4 +120,7 @@ SELECT :org, n, '003' || lpad(n::text, 12, '0') || 'AAA', 'Contact', 'HasOptedOu
        n % 5 = 1, CAST(:now AS timestamptz) - (n::float8 / :people) * :nights * interval '1 day'
                   + interval '8 seconds', 1, CAST(:now AS timestamptz) - interval '1 year'
 FROM generate_series(1, CAST(:people AS integer)) AS n
+"""
+TALLY = """
+SELECT opt_out_sync.tally_nights(ARRAY(SELECT DISTINCT night FROM opt_out_sync.sync_run))
 """

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "/opt-out-sync"
 NIGHTLY: Final = "unsubscribe_nightly_sync"
 ADMIN_CONNECTION: Final = "salesforce_admin"
-DAG_IDS: Final = (NIGHTLY, "unsubscribe_push", "unsubscribe_held_clears")
+HELD: Final = "unsubscribe_held_clears"
+DAG_IDS: Final = (NIGHTLY, "unsubscribe_push", HELD)
 
 
 async def sign_in(request: "Request") -> "Visitor":
@@ -92,8 +93,9 @@ def _may_see_addresses(user: "BaseUser") -> bool:
 
 
 def schedule() -> "Schedule":
-    """Tell when the next night is due, and which of our DAGs are switched off in Airflow."""
+    """Tell when the next night is due, which of our DAGs are switched off, and what is asked."""
     from airflow.models.dag import DagModel
+    from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
@@ -105,11 +107,18 @@ def schedule() -> "Schedule":
             row.dag_id: row
             for row in session.execute(select(*columns).where(DagModel.dag_id.in_(DAG_IDS)))
         }
+        question = session.scalar(
+            select(TaskInstance.run_id)
+            .where(TaskInstance.dag_id == HELD, TaskInstance.state == "awaiting_input")
+            .order_by(TaskInstance.start_date)
+            .limit(1)
+        )
     night = found.get(NIGHTLY)
     return Schedule(
         next_night=night.next_dagrun_create_after if night and not night.is_paused else None,
         paused=tuple(dag_id for dag_id in DAG_IDS if dag_id in found and found[dag_id].is_paused),
         missing=tuple(dag_id for dag_id in DAG_IDS if dag_id not in found),
+        question=question,
     )
 
 

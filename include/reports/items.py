@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from include.domain.errors import OptOutSyncError
+
 
 class State(StrEnum):
     """Whether a requirement is met."""
@@ -32,3 +34,9 @@ class Item:
     state: State
     detail: str
     fix: str = ""
+
+
+def sentence(error: OptOutSyncError) -> str:
+    """Return what an error says, as a sentence."""
+    told = str(error)
+    return f"{told[:1].upper()}{told[1:]}{'' if told.endswith('.') else '.'}"

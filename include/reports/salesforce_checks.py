@@ -11,7 +11,7 @@ from include.audit import orgs, run_sql, settings
 from include.audit.settings import Settings
 from include.domain.errors import OptOutSyncError
 from include.domain.values import SalesforceObject
-from include.reports.items import Item, State
+from include.reports.items import Item, State, sentence
 from include.salesforce import layouts, menu
 from include.salesforce.administration import FoundObject, SalesforceAdministration
 from include.salesforce.client import SalesforceClient
@@ -45,7 +45,7 @@ def salesforce_items(
         org = client.organization()
     except OptOutSyncError as error:
         fix = "Check the Connection salesforce: consumer key, consumer secret and domain."
-        return [Item("SALESFORCE_LOGIN", CONNECTION, title, State.FAIL, _sentence(error), fix)]
+        return [Item("SALESFORCE_LOGIN", CONNECTION, title, State.FAIL, sentence(error), fix)]
     kind = "sandbox" if org.is_sandbox else org.edition
     detail = f"{org.name} ({kind}, {org.instance}) answers."
     return [
@@ -215,13 +215,8 @@ def _asked(code: str, group: str, ask: Callable[[], Iterator[Item]]) -> list[Ite
         found.extend(ask())
     except OptOutSyncError as error:
         title = _TITLES[code]
-        found.append(Item(code, group, title, State.UNKNOWN, _sentence(error)))
+        found.append(Item(code, group, title, State.UNKNOWN, sentence(error)))
     return found
-
-
-def _sentence(error: OptOutSyncError) -> str:
-    told = str(error)
-    return f"{told[:1].upper()}{told[1:]}{'' if told.endswith('.') else '.'}"
 
 
 _NAMED: Final = 5

@@ -11,8 +11,9 @@ from include.audit.settings import Settings
 from include.domain.errors import OptOutSyncError
 from include.migrations.upgrade import VERSION_SCHEMA, VERSION_TABLE, head
 from include.reports.attention import Urgency, attention
-from include.reports.items import Item, State
+from include.reports.items import Item, State, sentence
 from include.store.database import transaction
+from include.store.errors import StoreRefusedError
 
 STORE, PEOPLE, NIGHTS = "Store", "People", "Nights"
 
@@ -37,10 +38,13 @@ def store_items(engine: Engine, *, now: datetime) -> list[Item]:
                 _last_night(conn, chosen, now),
                 *_attention(conn, now),
             ]
+    except StoreRefusedError as error:
+        title = "The login may read what is checked"
+        return [Item("STORE_RIGHTS", STORE, title, State.FAIL, sentence(error), _RIGHTS)]
     except OptOutSyncError as error:
         title = "The store can be reached"
         fix = "Check the Connection engagement_store: host, port, database, user and password."
-        return [Item("STORE_REACHABLE", STORE, title, State.FAIL, f"{error}.", fix)]
+        return [Item("STORE_REACHABLE", STORE, title, State.FAIL, sentence(error), fix)]
 
 
 def _reachable(conn: Connection) -> Item:
@@ -123,6 +127,10 @@ def _attention(conn: Connection, now: datetime) -> Iterator[Item]:
 
 
 _A_NIGHT: Final = timedelta(hours=26)
+_RIGHTS: Final = (
+    "Make the login of the Connection engagement_store a member of opt_out_sync_writer, "
+    "opt_out_admin, opt_out_analyst and opt_out_support."
+)
 _GIVE_AN_ID: Final = (
     "Write the Id of the Contact or Lead (15 or 18 characters) into salesforce_id of the person."
 )

@@ -23,11 +23,13 @@ class Schedule:
         next_night: when the next one starts; None while the DAG is switched off or unknown.
         paused: DAGs that are switched off in Airflow.
         missing: DAGs that Airflow has not read.
+        question: the run that asks about held clears and waits for an answer; None: none does.
     """
 
     next_night: datetime | None
     paused: Collection[str] = ()
     missing: Collection[str] = ()
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

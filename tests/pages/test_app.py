@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import httpx
 import pytest
+from sqlalchemy import text
 from upath import UPath
 
 from include.store.database import connect
@@ -13,10 +14,11 @@ from include.web.app import create_app
 from include.web.guard import Visitor
 from include.web.services import Schedule, Services
 
+UNASKED = Schedule(None)
 PAGES = ["/", "/settings", "/audit/nights", "/person", "/held", "/compliance"]
 
 
-def asked(engine, path, **options):
+def asked(engine, path, schedule=UNASKED, **options):
     """Ask for one page as a reader does."""
 
     async def sign_in(_):
@@ -28,7 +30,7 @@ def asked(engine, path, **options):
             salesforce=lambda: pytest.fail("a page that only reads must not ask Salesforce"),
             administration=lambda: pytest.fail("nor who may see its setup"),
             staging=lambda: UPath("/nonexistent"),
-            schedule=lambda: Schedule(None),
+            schedule=lambda: schedule,
             notifiers=lambda: ["Airflow's log"],
             sign_in=sign_in,
             own_hosts=frozenset,
@@ -101,3 +103,19 @@ def test_what_somebody_typed_is_shown_as_text(engine):
     reply = asked(engine, "/audit/nights?search=%3Cscript%3Ealert(1)%3C/script%3E")
     assert "<script>alert" not in reply.text
     assert "&lt;script&gt;alert" in reply.text
+
+
+def test_held_clears_lead_to_the_run_that_asks(engine):
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO opt_out_sync.held_clear (org_id, person_id, held_at, held_run_id) "
+                "VALUES ('00D000000000001AAA', 7, now(), 1)"
+            )
+        )
+    asking = Schedule(None, question="asset_triggered__2026-11-25T20:00:00+00:00")
+    assert (
+        'href="/dags/unsubscribe_held_clears/runs/'
+        'asset_triggered__2026-11-25T20%3A00%3A00%2B00%3A00/tasks/ask/required_actions"'
+    ) in asked(engine, "/held", asking).text
+    assert 'href="/required_actions"' in asked(engine, "/held").text

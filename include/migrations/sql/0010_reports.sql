@@ -549,6 +549,8 @@ CREATE INDEX write_attempt_failed ON opt_out_sync.write_attempt (code, attempted
     WHERE code IS NOT NULL;
 CREATE INDEX sync_run_kind ON opt_out_sync.sync_run (kind, started_at);
 
+-- Which revision the database has, is a line of the checklist.
+GRANT SELECT ON opt_out_sync.opt_out_alembic_version TO opt_out_admin, opt_out_sync_writer;
 GRANT SELECT ON opt_out_sync.v_night_report, opt_out_sync.v_compliance
     TO opt_out_analyst, opt_out_admin;
 GRANT SELECT (erased_at, opt_outs) ON opt_out_sync.erasure TO opt_out_analyst;
