@@ -16,3 +16,15 @@ def for_many_rows(conn: Connection) -> Iterator[None]:
     conn.execute(text("SET LOCAL enable_nestloop = off"))
     yield
     conn.execute(text("SET LOCAL enable_nestloop TO DEFAULT"))
+
+
+@contextmanager
+def without_compiling(conn: Connection) -> Iterator[None]:
+    """Run the statements of the block as they are planned.
+
+    A plan over all months of the audit looks dear, and PostgreSQL then compiles it: for seconds, to
+    read some rows.
+    """
+    conn.execute(text("SET LOCAL jit = off"))
+    yield
+    conn.execute(text("SET LOCAL jit TO DEFAULT"))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, text
 
+from include.audit.planner import without_compiling
 from include.reports.business_days import (
     business_days_between,
     day_of,
@@ -118,7 +119,8 @@ def summary(conn: Connection, period: Period, *, now: datetime) -> Summary:
     """Count a period."""
     calendar = _Calendar.of(period, now)
     values = calendar.values(period, now)
-    row = conn.execute(text(_JUDGED + SUMMARY), values).one()
+    with without_compiling(conn):
+        row = conn.execute(text(_JUDGED + SUMMARY), values).one()
     erased = conn.execute(text(ERASED), {"start": period.start, "end": period.end}).scalar_one()
     counts = row.standings or {}
     return Summary(
@@ -156,7 +158,8 @@ def carried(
     calendar = _Calendar.of(period, now)
     values = calendar.values(period, now) | _wanted(standings)
     statement = text(f"{_JUDGED}{LISTED} LIMIT :most OFFSET :skip")
-    rows = conn.execute(statement, values | {"most": most, "skip": skip}).mappings()
+    with without_compiling(conn):
+        rows = conn.execute(statement, values | {"most": most, "skip": skip}).mappings().all()
     return [calendar.carried(row, now) for row in rows]
 
 

@@ -1,12 +1,14 @@
 """The first page: is everything all right, and if not, what first?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from include.audit import settings
+from include.audit.planner import without_compiling
 from include.audit.settings import SettingsVersion
 from include.reports.attention import Attention, Urgency, attention
 from include.reports.nights import Night, last_nights, next_night
@@ -52,8 +54,7 @@ def overview(engine: Engine, *, now: datetime, nights: int = 30) -> Overview:
     Raises:
         TransientSyncError, PermanentSyncError: see `include.store.errors`.
     """
-    with transaction(engine) as conn:
-        conn.execute(text(ONE_INSTANT))
+    with transaction(engine) as conn, _at_one_instant(conn):
         saved = settings.current(conn)
         seen = conn.execute(text(LAST_SEEN)).one_or_none()
         return Overview(
@@ -67,6 +68,13 @@ def overview(engine: Engine, *, now: datetime, nights: int = 30) -> Overview:
             people=None if seen is None else seen.people,
             opted_out=None if seen is None else seen.opted_out,
         )
+
+
+@contextmanager
+def _at_one_instant(conn: Connection) -> Iterator[None]:
+    conn.execute(text(ONE_INSTANT))
+    with without_compiling(conn):
+        yield
 
 
 LAST_SEEN = """

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Select, text
 from sqlalchemy.exc import OperationalError
 
+from include.audit.planner import without_compiling
 from include.reports.columns import Definition, Table
 from include.reports.conditions import (
     Filter,
@@ -144,7 +145,8 @@ class _Search:
     def page(self) -> Page:
         """Look, and count what was looked at."""
         if not self.shown.is_large:
-            return self._filled(self._read(self._rows(None)), None)
+            with without_compiling(self.conn):
+                return self._filled(self._read(self._rows(None)), None)
         newest = self.conn.execute(sa.select(sa.func.max(self._time))).scalar()
         if newest is None:
             return Page()

@@ -329,4 +329,4 @@ def test_when_the_time_is_over_it_says_so(engine: Engine) -> None:
         assert page.searched_back_to is not None
         assert conn.execute(text("SHOW statement_timeout")).scalar() == "0"
     page = read(engine, search.find, Table.DECISIONS)  # an index helps, or should
-    assert (page.rows, page.is_more, page.searched_back_to) == ([], True, LAST_NIGHT)
+    assert (page.rows, page.is_more, page.searched_back_to) == ([], True, LAST_NIGHT - DAY)

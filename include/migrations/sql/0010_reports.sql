@@ -423,7 +423,8 @@ LEFT JOIN LATERAL (
 WHERE u.kind = 'unsubscribe' AND u.origin = 'Salesforce Sync' AND starts_with(u.caused_by, 'salesforce:');
 CREATE INDEX unsubscribe_recorded ON engagement.unsubscribe (recorded_at) WHERE kind = 'unsubscribe';
 
--- As in 0006; it reads the months since the last night, not all of them.
+-- As in 0006. It reads the months since the last night, not all of them, and works deadlines out by
+-- day: after a long pause a hundred thousand people wait.
 CREATE OR REPLACE VIEW opt_out_sync.v_open_failures AS
 WITH last_night AS (
     SELECT id, started_at
@@ -514,30 +515,43 @@ WITH last_night AS (
       AND NOT EXISTS (
           SELECT FROM failed AS f WHERE f.person_id = o.person_id AND f.side = 'salesforce'
       )
+), deadline AS MATERIALIZED (
+    -- by how many days ago: the first is today's
+    SELECT today.day, ARRAY(
+               SELECT opt_out_sync.business_days_after(
+                          (today.day - ago)::timestamp AT TIME ZONE 'America/Los_Angeles', 10)
+               FROM generate_series(0, 400) AS ago
+           ) AS due_at
+    FROM (SELECT (now() AT TIME ZONE 'America/Los_Angeles')::date AS day) AS today
 )
-SELECT org_id,
-       person_id,
-       record_id,
-       object,
-       field,
-       side,
-       target,
-       failure_class,
-       code,
-       fix,
-       first_failed_at,
-       last_failed_at,
-       coalesce(last_failed_at, now()) - first_failed_at AS failing_for,
-       sync_run_id,
-       since AS opted_out_at,
-       now() - since AS age,
-       now() - since > interval '48 hours' AS is_past_48_hours,
-       opt_out_sync.business_days_after(since, 10) AS due_at,
-       now() >= opt_out_sync.business_days_after(since, 10) AS is_past_10_business_days,
-       attempts,
-       next_attempt_at
-FROM open_failure
-ORDER BY since, person_id, record_id;
+SELECT f.org_id,
+       f.person_id,
+       f.record_id,
+       f.object,
+       f.field,
+       f.side,
+       f.target,
+       f.failure_class,
+       f.code,
+       f.fix,
+       f.first_failed_at,
+       f.last_failed_at,
+       coalesce(f.last_failed_at, now()) - f.first_failed_at AS failing_for,
+       f.sync_run_id,
+       f.since AS opted_out_at,
+       now() - f.since AS age,
+       now() - f.since > interval '48 hours' AS is_past_48_hours,
+       due.at AS due_at,
+       now() >= due.at AS is_past_10_business_days,
+       f.attempts,
+       f.next_attempt_at
+FROM open_failure AS f
+CROSS JOIN deadline AS d
+CROSS JOIN LATERAL (
+    SELECT coalesce(d.due_at[1 + d.day - (f.since AT TIME ZONE 'America/Los_Angeles')::date],
+                    opt_out_sync.business_days_after(f.since, 10)) AS at
+) AS due
+ORDER BY f.since, f.person_id, f.record_id;
 
 -- What a page of the audit is found by. Sorting by time, and by time within a code or a record, reads
 -- only what is shown; a run's rows and a person's have their indexes already.
