@@ -3,7 +3,8 @@
     python -m benchmarks.push [--short] [--folder F]
 
 Everything is real except Salesforce, which is the emulator and takes no time of its own: a whole
-Airflow, PostgreSQL, the DAG as it is deployed. About eight minutes, `--short` two or three.
+Airflow, PostgreSQL, the DAG as it is deployed. About eight minutes, more on a busy machine;
+`--short` takes half of that.
 
 * cold: nothing runs when somebody unsubscribes. With Airflow's stock settings, and with those that
   docs/deploy.md gives the scheduler.
@@ -48,8 +49,8 @@ SELECT started_at FROM opt_out_sync.sync_run WHERE kind = 'push' ORDER BY id DES
 class Plan:
     """How much of everything."""
 
-    stock: int = 10
-    cold: int = 25
+    stock: int = 8
+    cold: int = 20
     drained_for: int = 20
     backlog: int = 50_000
     watched: float = 60.0
