@@ -10,13 +10,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import unsubscribe_sync_connections as connections
 from airflow.sdk import BaseHook
 from airflow.sdk.definitions.callback import AsyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAlert
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.sync.clock import utc_now
@@ -31,7 +31,18 @@ log = logging.getLogger(__name__)
 EMAIL_CONNECTION = "opt_out_alerts_email"
 WEBHOOK_CONNECTION = "opt_out_alerts_webhook"
 SLOW_AFTER: Final = timedelta(seconds=float(os.environ.get("OPT_OUT_SYNC_SLOW_SECONDS", "7200")))
-"""How long after it was due a night counts as slow. The sweep of the push counts two hours."""
+"""How long after its start a night counts as slow. The sweep of the push counts two hours."""
+
+
+class RunWasCreated(BaseDeadlineReference):
+    """Counts a deadline from the moment at which Airflow creates a run.
+
+    Airflow's own `DAGRUN_QUEUED_AT` is the same moment, but 3.3.2 cannot clear a run that has such
+    a deadline before it has passed: the page and the API answer with an error.
+    """
+
+    def _evaluate_with(self, *, session: object, **_: object) -> datetime:
+        return utc_now()
 
 
 def look() -> None:
@@ -44,17 +55,15 @@ def look() -> None:
 async def late(context: Mapping[str, Any]) -> None:
     """Tell that a run of Airflow is late: called by the triggerer when the deadline has passed."""
     run = context["dag_run"]
-    # The nights of a backfill take turns: to wait is no fault.
-    if run["run_type"] != "backfill":
+    # The nights of a backfill take turns: to wait is no fault. A night that failed was told.
+    if run["run_type"] != "backfill" and run["state"] not in ("success", "failed"):
         await asyncio.to_thread(_tell_late, run["dag_run_id"])
 
 
 def deadline() -> DeadlineAlert:
     """Return the deadline of a night, which holds although no push sweeps."""
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=SLOW_AFTER,
-        callback=AsyncCallback(late),
+        reference=RunWasCreated(), interval=SLOW_AFTER, callback=AsyncCallback(late)
     )
 
 

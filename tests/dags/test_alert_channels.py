@@ -1,12 +1,12 @@
 """From Airflow Connections to whom an alert reaches."""
 
+import asyncio
 import json
 import logging
 
 import pytest
 import unsubscribe_sync_alerts as alerts
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DeadlineReference
 
 from include.audit.alerts import Alert
 from include.store.database import transaction
@@ -100,8 +100,29 @@ def test_a_task_that_looks_ends_well_although_nobody_could_be_told(monkeypatch, 
         assert conn.exec_driver_sql("SELECT count(*) FROM opt_out_sync.alert").scalar() == 0
 
 
-def test_a_night_has_a_deadline_two_hours_after_it_was_queued():
+@pytest.mark.parametrize(
+    ("run_type", "state", "is_told"),
+    [
+        ("scheduled", "running", True),
+        ("manual", "queued", True),
+        ("backfill", "running", False),
+        ("scheduled", "failed", False),
+        ("scheduled", "success", False),
+    ],
+)
+def test_only_a_night_that_has_not_ended_is_late(
+    monkeypatch, engine, caplog, run_type, state, is_told
+):
+    url = engine.url.set(drivername="postgres").render_as_string(hide_password=False)
+    monkeypatch.setenv("AIRFLOW_CONN_ENGAGEMENT_STORE", url)
+    run = {"dag_run_id": "run__1", "run_type": run_type, "state": state}
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(alerts.late({"dag_run": run}))
+    assert ("ALERT slow: The run run__1 of DAG" in caplog.text) is is_told
+
+
+def test_a_night_has_a_deadline_two_hours_after_it_was_created():
     (deadline,) = DagBag("dags").dags["unsubscribe_nightly_sync"].deadline
     assert deadline.interval.total_seconds() == 7200
-    assert deadline.reference == DeadlineReference.DAGRUN_QUEUED_AT
+    assert deadline.reference == alerts.RunWasCreated()
     assert deadline.callback.path == "unsubscribe_sync_alerts.late"
