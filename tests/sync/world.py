@@ -1,5 +1,6 @@
 """The two systems and the sync between them, in the words of the tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -27,6 +28,14 @@ FIELD = "HasOptedOutOfEmail"
 SALES_FIELD = "Sales_Opt_Out__c"
 
 
+def salesforce_session() -> SalesforceSession:
+    """A session as a task has it, that does not wait long before it repeats."""
+    return SalesforceSession(
+        lambda http: SalesforceHook("salesforce", session=http).get_conn(),
+        backoff=Backoff(attempts=3, first=0.01, longest=0.02),
+    )
+
+
 @dataclass
 class World:
     engine: Engine
@@ -34,6 +43,7 @@ class World:
     staging: UPath
     runs: count = field(default_factory=count)
     clock: Clock = utc_now
+    client_of: Callable[["World"], SalesforceClient] | None = None
 
     def __post_init__(self):
         self._unused = {
@@ -48,11 +58,10 @@ class World:
     client_class = SalesforceClient
 
     def client(self) -> SalesforceClient:
-        session = SalesforceSession(
-            lambda http: SalesforceHook("salesforce", session=http).get_conn(),
-            backoff=Backoff(attempts=3, first=0.01, longest=0.02),
-        )
-        return SalesforceClient(session, polling=Polling(first=0.02, longest=0.1, deadline=30))
+        if self.client_of is not None:
+            return self.client_of(self)
+        polling = Polling(first=0.02, longest=0.1, deadline=30)
+        return SalesforceClient(salesforce_session(), polling=polling)
 
     # -- the admin
 
