@@ -27,7 +27,6 @@ from include.sync.clock import utc_now
 from include.sync.push import Patience, push
 from local import postgres
 from local.salesforce_emulator.testing import Size, running_emulator
-from tests.conftest import servers
 from tests.sync.pushing import (
     audit,
     count_saves,
@@ -37,6 +36,7 @@ from tests.sync.pushing import (
     outbox,
     pause,
     pushed,
+    restart,
     saves,
     settled,
     states,
@@ -392,36 +392,6 @@ def test_fifty_thousand_unsubscribes_in_a_minute_all_arrive_in_few_requests(
 
 
 # -- the database
-
-
-@pytest.fixture
-def restartable(tmp_path, shared_emulator, monkeypatch):
-    """A world whose database server is nobody else's."""
-    home = servers() / str(os.getpid()) / "restarts"
-    monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", shared_emulator.airflow_connection)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.ca_bundle))
-    shared_emulator.reset()
-    server = postgres.start(home / "data")
-    engine = connect(server.url())
-    upgrade(engine)
-    world = World(engine, shared_emulator, UPath(tmp_path / "staging"))
-    world.choose(enabled=True, clock_skew_seconds=0)
-    world.confirm_org()
-    yield world, home / "data"
-    engine.dispose()
-    postgres.stop(home / "data")
-    shutil.rmtree(home)
-    shared_emulator.reset()
-
-
-def restart(data, seconds=0.0):
-    """Stop a server at once, as a failover does, and start it again after a while."""
-    postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
-    os.kill(postmaster, signal.SIGQUIT)
-    time.sleep(seconds)
-    while psutil.pid_exists(postmaster):
-        time.sleep(0.05)
-    postgres.start(data)
 
 
 @pytest.mark.timeout(300)
