@@ -76,11 +76,15 @@ def _from_psycopg2(error: psycopg2.Error) -> OptOutSyncError:
     diagnostics = getattr(error, "diag", None)
     constraint = getattr(diagnostics, "constraint_name", None)
     sentence = getattr(diagnostics, "message_primary", None)
-    if error.pgcode is None and isinstance(
-        error, psycopg2.OperationalError | psycopg2.InterfaceError
-    ):
+    if error.pgcode is None and _is_loss(error):
         return _unavailable()
     return _translate(error.pgcode, constraint, sentence)
+
+
+def _is_loss(error: psycopg2.Error) -> bool:
+    """Tell whether the connection is gone; within a transaction psycopg2 names no kind of error."""
+    kinds = psycopg2.OperationalError | psycopg2.InterfaceError
+    return isinstance(error, kinds) or type(error) is psycopg2.DatabaseError
 
 
 def _from_adbc(error: adbc_driver_manager.Error) -> OptOutSyncError:

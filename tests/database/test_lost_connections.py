@@ -1,10 +1,11 @@
 """A database that goes away is a reason to try again, whichever driver notices."""
 
+import os
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from os import kill
 from pathlib import Path
 
 import psutil
@@ -17,24 +18,27 @@ from include.store.bulk import snapshot
 from include.store.database import connect, libpq_uri, transaction
 from include.store.errors import StoreBusyError, StoreUnavailableError, database_errors
 from local import postgres
+from tests.conftest import servers
 
 LONG = "SELECT i, pg_sleep(0.00001) IS NULL AS x FROM generate_series(1, 400000) AS i"
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[tuple[Engine, Path]]:
+def mortal() -> Iterator[tuple[Engine, Path]]:
     """A server of this test alone, to be killed."""
-    data = tmp_path / "data"
+    home = servers() / str(os.getpid()) / "mortal"
+    data = home / "data"
     server = postgres.start(data)
     engine = connect(server.url())
     yield engine, data
     engine.dispose()
     postgres.stop(data)
+    shutil.rmtree(home)
 
 
 def crash(data: Path) -> None:
     postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
-    kill(postmaster, signal.SIGQUIT)
+    os.kill(postmaster, signal.SIGQUIT)
     while psutil.pid_exists(postmaster):
         time.sleep(0.05)
 
@@ -76,6 +80,18 @@ def test_a_server_that_is_not_there_is_worth_a_retry(mortal: tuple[Engine, Path]
         pass
     with pytest.raises(StoreUnavailableError), transaction(engine):
         pass
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+def test_a_server_that_crashes_within_a_transaction_is_worth_a_retry(
+    mortal: tuple[Engine, Path], is_back: bool
+) -> None:
+    engine, data = mortal
+    with pytest.raises(StoreUnavailableError), transaction(engine) as conn:
+        conn.execute(text("SELECT 1"))
+        crash(data)
+        if is_back:
+            postgres.start(data)
 
 
 def test_a_standby_that_took_the_place_of_the_server_is_worth_a_retry(engine: Engine) -> None:

@@ -23,7 +23,7 @@ from include.sync.clock import Clock
 from include.sync.nightly import inputs
 from include.sync.nightly.steps import Counts, columns_of, require_same_org, stage_of
 from include.sync.preflight import Access, access_of
-from include.sync.staging import Stage
+from include.sync.staging import Stage, full_disks_named
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ RETIRED = "retired"
 ACCEPTED = "accepted"
 
 
+@full_disks_named()
 def merge(
     engine: Engine, client: SalesforceClient, staging: UPath, sync_run_id: int, *, clock: Clock
 ) -> Counts:
