@@ -13,8 +13,6 @@ import unsubscribe_sync_connections as connections
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.sync.clock import utc_now
-
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
@@ -31,7 +29,7 @@ def look() -> None:
     from include.sync import alerts
 
     try:
-        alerts.look(connections.store(), channels(), clock=utc_now)
+        alerts.look(connections.store(), channels(), clock=connections.clock())
     except alerts.AlertNotSentError as error:
         log.error("%s: it is told again by the next look", error)
 

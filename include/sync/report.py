@@ -22,6 +22,7 @@ from include.sync.preflight import access_of
 
 log = logging.getLogger(__name__)
 
+_A_MINUTE = 60
 _PLANNED = "Plan only, nothing was written. Planned: "
 
 
@@ -62,6 +63,7 @@ def report(engine: Engine, attempt: int | None, *, clock: Clock) -> str:
     sentence = (_PLANNED if run.plan_only else "") + sentence + _unreachable(merged)
     problems = [
         *_field_problems(engine, run),
+        *_clock_problems(engine, run),
         *_unusual(engine, run, merged),
         *_waiting(engine, run, merged),
         *failures,
@@ -97,6 +99,18 @@ def _field_problems(engine: Engine, run: Run) -> list[str]:
                     "it (field-level security)."
                 )
     return problems
+
+
+def _clock_problems(engine: Engine, run: Run) -> list[str]:
+    offset = access_of(engine, run.id).clock_offset
+    if abs(offset).total_seconds() <= max(run.settings.settings.clock_skew_seconds, _A_MINUTE):
+        return []
+    where = "ahead of" if offset.total_seconds() > 0 else "behind"
+    return [
+        f"Salesforce's clock is {abs(offset).total_seconds():,.0f} seconds {where} the database's, "
+        "so consent is compared with an opt-out in Salesforce by that much more care: let the "
+        "database server keep its time (NTP)."
+    ]
 
 
 def _unreachable(merged: Mapping[str, Any]) -> str:

@@ -67,10 +67,15 @@ def test_a_connection_that_was_lost_between_two_reads_is_worth_a_retry(
 ) -> None:
     engine, data = mortal
     folder = queries(tmp_path)
-    with pytest.raises(StoreUnavailableError), snapshot(engine, {}) as database:
-        database.read(folder, "short").table()
-        crash(data)
-        database.read(folder, "short").table()
+
+    def read_twice() -> None:
+        with snapshot(engine, {}) as database:
+            database.read(folder, "short").table()
+            crash(data)
+            database.read(folder, "short").table()
+
+    with pytest.raises(StoreUnavailableError):
+        read_twice()
 
 
 def test_a_server_that_is_not_there_is_worth_a_retry(mortal: tuple[Engine, Path]) -> None:
@@ -87,18 +92,22 @@ def test_a_server_that_crashes_within_a_transaction_is_worth_a_retry(
     mortal: tuple[Engine, Path], is_back: bool
 ) -> None:
     engine, data = mortal
-    with pytest.raises(StoreUnavailableError), transaction(engine) as conn:
-        conn.execute(text("SELECT 1"))
-        crash(data)
-        if is_back:
-            postgres.start(data)
+
+    def begin_and_commit() -> None:
+        with transaction(engine) as conn:
+            conn.execute(text("SELECT 1"))
+            crash(data)
+            if is_back:
+                postgres.start(data)
+
+    with pytest.raises(StoreUnavailableError):
+        begin_and_commit()
 
 
 def test_a_standby_that_took_the_place_of_the_server_is_worth_a_retry(engine: Engine) -> None:
     """After a failover a client may meet the old server, which only reads."""
     with pytest.raises(StoreUnavailableError), transaction(engine) as conn:
-        conn.execute(text("SET TRANSACTION READ ONLY"))
-        conn.execute(text("DELETE FROM opt_out_sync.link"))
+        conn.execute(text("SET TRANSACTION READ ONLY; DELETE FROM opt_out_sync.link"))
 
 
 @pytest.mark.parametrize(

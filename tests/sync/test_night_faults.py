@@ -19,6 +19,8 @@ from include.salesforce.errors import (
     IncompleteJobError,
     SalesforceUnavailableError,
 )
+from include.sync.clock import utc_now
+from include.sync.nightly.steps import Again
 from include.sync.report import NightNeedsAttentionError
 from tests.sync.pushing import count_saves, saves
 from tests.sync.world import World, salesforce_session
@@ -417,3 +419,108 @@ def test_shuffled_results_are_matched_by_id(world):
     world.org.clear_faults()
     world.night()
     work.is_done_once(runs=2)
+
+
+# -- rows
+
+
+@pytest.mark.parametrize("held", ["records", "clear"])
+@WAYS
+def test_a_record_that_somebody_holds_for_seconds_is_written_in_the_same_night(
+    world, threshold, held
+):
+    """Nothing lost: the lock ends while the night waits, and the row is told applied, once."""
+    world.choose(bulk_threshold=threshold)
+    work = Work(world)
+    pairs = work.to_salesforce[:2] if held == "records" else [work.cleared]
+    world.org.lock_records(*(record for _, record in pairs))
+    pauses = []
+
+    def wait(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            world.org.unlock_records()
+
+    world.again = Again(pauses=(1, 2, 3), sleep=wait)
+    night(world)
+    assert pauses == [1, 2]
+    work.is_done_once()
+
+
+@pytest.mark.parametrize("held", ["records", "clear"])
+@WAYS
+def test_a_record_that_stays_held_is_listed_and_the_next_night_tries_again(world, threshold, held):
+    """Audit complete: the night closes, red, with the row, its class and its fix."""
+    world.choose(bulk_threshold=threshold)
+    work = Work(world)
+    pairs = work.to_salesforce[:2] if held == "records" else [work.cleared]
+    world.org.lock_records(*(record for _, record in pairs))
+    with pytest.raises(NightNeedsAttentionError, match=f"{len(pairs)} writes are still open"):
+        night(world)
+    listed = world.sql(
+        "SELECT person_id, failure_class, code, fix FROM opt_out_sync.v_open_failures ORDER BY 1"
+    )
+    assert [(row.person_id, row.failure_class, row.code) for row in listed] == [
+        (person, "retry", "UNABLE_TO_LOCK_ROW") for person, _ in pairs
+    ]
+    assert all("Somebody was saving the record" in row.fix for row in listed)
+    world.org.unlock_records()
+    night(world)
+    assert world.sql("SELECT * FROM opt_out_sync.v_open_failures") == []
+    work.is_done_once(runs=2)
+
+
+def test_who_opts_out_while_their_clear_waits_for_a_lock_stays_opted_out(world):
+    """Nothing lost: before each further try it is asked whether the clear is still true."""
+    person, record = world.pair(True, True)
+    world.consent(person)
+    world.org.lock_records(record)
+
+    def opt_out(seconds):
+        world.unsubscribe(person, at=utc_now())
+        world.org.unlock_records()
+
+    world.again = Again(pauses=(1,), sleep=opt_out)
+    night(world)
+    assert world.agreed(person, record) is True
+
+
+REJECTIONS = {
+    "FIELD_CUSTOM_VALIDATION_EXCEPTION": "validation",
+    "DUPLICATES_DETECTED": "validation",
+    "INSUFFICIENT_ACCESS_OR_READONLY": "permission",
+    "ENTITY_IS_DELETED": "gone",
+    "SOMETHING_NEW": "validation",
+}
+
+
+@pytest.mark.parametrize("code", REJECTIONS)
+@WAYS
+def test_a_row_that_waiting_does_not_help_is_sent_once_classed_and_tried_by_the_next_night(
+    world, threshold, code
+):
+    """Audit complete: the night closes; it is red beyond the setting, green within it."""
+    world.choose(bulk_threshold=threshold)
+    work = Work(world)
+    (person, record), *_ = work.to_salesforce
+    world.again = Again(pauses=(1,), sleep=unexpected)
+    world.org.add_fault(action="row_error", ids=[record], code=code, times=None)
+    with pytest.raises(NightNeedsAttentionError, match="1 writes are still open"):
+        night(world)
+    (row,) = world.sql("SELECT * FROM opt_out_sync.v_open_failures")
+    assert (row.person_id, row.failure_class, row.code) == (person, REJECTIONS[code], code)
+    assert len(row.fix) > 20
+    world.choose(max_open_failures=1)
+    night(world)
+    tried = world.sql(
+        "SELECT sync_run_id FROM opt_out_sync.write_attempt WHERE person_id = :p", p=person
+    )
+    assert len({each.sync_run_id for each in tried}) == len(tried) == 2
+    world.org.clear_faults()
+    night(world)
+    assert world.sql("SELECT * FROM opt_out_sync.v_open_failures") == []
+    work.is_done_once(runs=3)
+
+
+def unexpected(seconds):
+    raise AssertionError("nobody waits for what does not pass")

@@ -6,14 +6,19 @@ The same three questions as in `test_night_faults`: nothing lost, no effect twic
 import os
 import resource
 import signal
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
 
+from include.store.clock import clock_of
 from include.store.database import connect
+from include.sync.clock import utc_now
+from include.sync.report import NightNeedsAttentionError
 from include.sync.staging import StagingFullError
-from tests.sync.pushing import restart
+from tests.sync.pushing import pushed, restart
 from tests.sync.test_night_faults import Work, night, retried
+from tests.sync.world import FIELD
 
 TASKS = ("extract.store", "load.store", "load.salesforce", "load.clears", "close")
 
@@ -113,3 +118,61 @@ def test_a_full_staging_disk_stops_the_task_and_says_so(world, task, after):
         retried(step)
     world.report(attempt)
     work.is_done_once()
+
+
+# -- a clock is wrong
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("off", [-HOUR, -HOUR / 2, HOUR], ids=["behind", "half an hour", "ahead"])
+@pytest.mark.parametrize("by", ["night", "push"])
+def test_a_consent_from_before_a_tick_never_ends_it_whatever_salesforces_clock_says(world, off, by):
+    """Nothing lost: a clock that is behind makes a newer opt-out look older than the consent."""
+    person, record = world.pair(False, False)
+    world.org.set_clock(off.total_seconds())
+    world.org.edit(record, **{FIELD: True})
+    consent = world.consent(person, at=utc_now() - HOUR / 4)
+    if by == "push":
+        pushed(world)
+    world.work()
+    assert world.agreed(person, record) is True
+    assert world.judgement(consent)[0] == "refused"
+
+
+@pytest.mark.parametrize("off", [-HOUR, HOUR])
+def test_a_night_under_a_wrong_clock_says_so_and_loses_no_opt_out(world, off):
+    """Nothing lost, audit complete: only consent is judged with more care."""
+    pairs = [world.pair(True, False), world.pair(False, True)]
+    world.org.set_clock(off.total_seconds())
+    attempt, sync_run_id = world.work()
+    assert all(world.agreed(*pair) is True for pair in pairs)
+    assert [o.outcome for o in world.outcomes(sync_run_id)] == ["applied", "confirmed"] * 2
+    where = "ahead of" if off > timedelta(0) else "behind"
+    with pytest.raises(NightNeedsAttentionError, match=rf"3,\d+ seconds {where} the database's"):
+        world.report(attempt)
+    world.org.set_clock(0)
+    world.night()
+
+
+def test_a_consent_that_is_newer_than_all_doubt_ends_an_opt_out_under_a_wrong_clock(world):
+    """Valid evidence succeeds: the doubt is as large as the clock is wrong, and no larger."""
+    person, record = world.pair(True, True)
+    world.unsubscribe(person, at=utc_now() - 3 * HOUR)
+    world.org.set_clock(-3 * HOUR.total_seconds())
+    world.org.edit(record, Title="x")
+    world.org.set_clock(-HOUR.total_seconds())
+    consent = world.consent(person)
+    world.work()
+    assert world.judgement(consent) == ("accepted", "RESUBSCRIBED")
+
+
+def test_the_time_of_the_sync_is_the_databases_whatever_the_worker_believes(engine):
+    """Leases, and what counts as the time of a read, must mean the same on every machine."""
+    passed = iter([100.0, 100.0, 190.0])
+    now = clock_of(engine, elapsed=lambda: next(passed))
+    first, later = now(), now()
+    assert abs(first - utc_now()) < timedelta(seconds=30)
+    assert first.utcoffset() == timedelta(0)
+    assert later - first == timedelta(seconds=90)

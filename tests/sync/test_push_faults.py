@@ -5,27 +5,22 @@ Everything is real: PostgreSQL, the emulator over TLS, processes that are killed
 
 import asyncio
 import os
-import shutil
-import signal
 import sqlite3
 import threading
 import time
 from contextlib import closing
 from datetime import timedelta
 
-import psutil
 import pytest
 from upath import UPath
 
 from include.audit.runs import WrongOrgError
 from include.audit.waiting import wait_until_due
 from include.domain.values import SalesforceObject
-from include.migrations.upgrade import upgrade
 from include.salesforce.errors import LoginError
 from include.store.database import connect
 from include.sync.clock import utc_now
 from include.sync.push import Patience, push
-from local import postgres
 from local.salesforce_emulator.testing import Size, running_emulator
 from tests.sync.pushing import (
     audit,

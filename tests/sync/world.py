@@ -19,13 +19,14 @@ from include.salesforce.session import Backoff, SalesforceSession
 from include.store import acts
 from include.sync import nightly
 from include.sync.clock import Clock, utc_now
-from include.sync.nightly.steps import stage_of
+from include.sync.nightly.steps import Again, stage_of
 from include.sync.preflight import Trigger, preflight
 from include.sync.report import report
 from local.salesforce_emulator.testing import RunningEmulator
 
 FIELD = "HasOptedOutOfEmail"
 SALES_FIELD = "Sales_Opt_Out__c"
+QUICK = Again(pauses=(0.01, 0.01))
 
 
 def salesforce_session() -> SalesforceSession:
@@ -43,6 +44,7 @@ class World:
     staging: UPath
     runs: count = field(default_factory=count)
     clock: Clock = utc_now
+    again: Again = QUICK
     client_of: Callable[["World"], SalesforceClient] | None = None
 
     def __post_init__(self):
@@ -191,8 +193,12 @@ class World:
             },
             "merge": lambda: nightly.merge(e, self.client(), s, n, clock=now),
             "load.store": lambda: nightly.load_store(e, s, n, clock=now),
-            "load.salesforce": lambda: nightly.load_salesforce(e, self.client(), n, clock=now),
-            "load.clears": lambda: nightly.load_clears(e, self.client(), s, n, clock=now),
+            "load.salesforce": lambda: nightly.load_salesforce(
+                e, self.client(), n, clock=now, again=self.again
+            ),
+            "load.clears": lambda: nightly.load_clears(
+                e, self.client(), s, n, clock=now, again=self.again
+            ),
             "verify": lambda: nightly.verify(e, self.client(), n, clock=now),
             "close": lambda: nightly.close(e, s, n, clock=now),
         }

@@ -53,7 +53,7 @@ def merge(
 
 def decide_for(run: Run, access: Access, extract: Extract) -> MergeResult:
     """Merge an extract under the settings of a run."""
-    chosen = inputs.choices_of(run.settings.settings)
+    chosen = inputs.choices_of(run.settings.settings, access)
     readable = access.readable(chosen.fields)
     return decide(extract, chosen, readable=readable, read_at=inputs.read_at(run))
 
