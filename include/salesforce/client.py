@@ -30,7 +30,7 @@ from include.salesforce.person_accounts import (
 from include.salesforce.records import Selection, checked_field, normalised
 from include.salesforce.server_clock import read_clock_offset
 from include.salesforce.session import SalesforceSession
-from include.salesforce.users import read_user_id
+from include.salesforce.users import read_names, read_user_id
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -74,6 +74,10 @@ class SalesforceClient:
             UnknownUserError: Salesforce does not tell.
         """
         return read_user_id(self._session)
+
+    def user_names(self, user_ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of users by 18-character Id, as far as Salesforce tells them."""
+        return read_names(self._session, user_ids)
 
     @property
     def known_budget(self) -> ApiBudget | None:
