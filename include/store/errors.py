@@ -112,9 +112,9 @@ def _translate(
 
 
 KINDS: tuple[tuple[tuple[str, ...], type[OptOutSyncError]], ...] = (
-    # connection exceptions, too many connections, shutdown in progress, start-up in progress, and a
-    # server that only reads: after a failover it may be the old one
-    (("08", "53300", "57P01", "57P02", "57P03", "25006"), StoreUnavailableError),
+    # connection exceptions, too many connections, shutdown in progress, start-up in progress, a
+    # transaction that stood still, a server that only reads: after a failover it may be the old one
+    (("08", "53300", "57P01", "57P02", "57P03", "25P03", "25006"), StoreUnavailableError),
     # deadlock, serialization failure, lock not available, cancelled by an admin or a time-out,
     # short of disk or memory, a disk that does not answer
     (("40P01", "40001", "55P03", "57014", "53", "58030"), StoreBusyError),
