@@ -20,6 +20,7 @@ from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.salesforce.describe import FieldAccess
 from include.store.database import transaction
+from include.store.encryption import weakness
 from include.sync.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -262,6 +263,9 @@ def _switched_off(engine: Engine) -> str | None:
 
 
 def _check(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> int:
+    weak = weakness(engine)
+    if weak is not None:
+        log.warning("%s", weak)
     run = runs.bind_org(engine, run, client.organization_id(), now=clock())
     remaining = _check_budget(client, run.settings.settings.api_reserve)
     chosen = run.settings.settings.opt_out_fields

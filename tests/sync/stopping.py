@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.audit.runs import StaleAttemptError
+from include.domain.errors import PermanentSyncError, TransientSyncError
 from tests.sync.killing import watched_client, watched_engine
 from tests.sync.world import World
 
-FINISHED, FENCED_OFF, FAILED = 0, 3, 1
+FINISHED, FAILED, FENCED_OFF, LOST, REFUSED = 0, 1, 3, 4, 5
+"""How a process ends: well, by a bug, as a stale attempt, without its connection, by Salesforce."""
 Work = Callable[[World], object]
 
 
@@ -75,12 +77,21 @@ def _be_the_child(
     try:
         world.engine = watched_engine(world.engine.url.render_as_string(hide_password=False), at)
         world.client_of = lambda _: watched_client(at)
-        work(world)
-        status = FINISHED
-    except StaleAttemptError:
-        status = FENCED_OFF
+        status = _how_it_ends(work, world)
     except BaseException:
         progress.with_suffix(".error").write_text(traceback.format_exc())
         raise
     finally:
         os._exit(status)
+
+
+def _how_it_ends(work: Work, world: World) -> int:
+    try:
+        work(world)
+    except StaleAttemptError:
+        return FENCED_OFF
+    except TransientSyncError:
+        return LOST
+    except PermanentSyncError:
+        return REFUSED
+    return FINISHED

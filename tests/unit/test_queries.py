@@ -1,4 +1,4 @@
-"""SQL and SOQL never take a value into their text: it is bound, or quoted by somebody named here."""
+"""No value becomes part of the text of SQL or SOQL: it is bound, or was checked before."""
 
 import ast
 import re
@@ -33,24 +33,24 @@ MADE_BY_US = {
 def interpolated(path: Path):
     """Yield the expressions that become part of a query's text."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.JoinedStr) and is_query(node):
-            yield from (ast.unparse(v.value) for v in node.values if not is_text(v))
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
-            pair = (node.left, node.right)
-            if any(is_text(side) and QUERY.search(side.value) for side in pair):
-                yield from (ast.unparse(side) for side in pair if not is_text(side))
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in ("format", "format_map") and is_query(node.func.value):
-                yield ast.unparse(node)
+        yield from (ast.unparse(part) for part in parts_of(node) if not is_text(part))
+
+
+def parts_of(node: ast.AST) -> list[ast.AST]:
+    """Return what a query is put together from; nothing if it is none, or one constant."""
+    if isinstance(node, ast.JoinedStr):
+        parts = [p.value if isinstance(p, ast.FormattedValue) else p for p in node.values]
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
+        parts = [node.left, node.right]
+    elif isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith("format"):
+        parts = [node.func.value, *node.args, *(each.value for each in node.keywords)]
+    else:
+        return []
+    return parts if any(is_text(p) and QUERY.search(p.value) for p in parts) else []
 
 
 def is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def is_query(node: ast.AST) -> bool:
-    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-    return any(is_text(part) and QUERY.search(part.value) for part in parts)
 
 
 FILES = sorted((ROOT / "include").rglob("*.py")) + sorted((ROOT / "plugins").rglob("*.py"))
