@@ -37,9 +37,8 @@ demo-reset: setup ## Throw the demo's data away and start it again
 test: setup-dev ## Run the tests (TESTS=tests/local chooses some)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-bench: setup-dev ## Measure: program against the way one writes first (minutes)
-	@$(BIN)/python -m benchmarks.merge
-	@$(BIN)/python -m benchmarks.emulator
+bench: setup-dev ## Measure, against the way one writes first, into docs/benchmarks.md (half an hour)
+	@$(BIN)/python -m benchmarks.publish $(NAMES)
 
 check: setup-dev ## Lint, format, types, import rules, spelling: changes nothing
 	$(BIN)/ruff check .

@@ -12,15 +12,13 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Event, Thread
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 
+from benchmarks.measuring import peak_of_memory
 from benchmarks.worlds import EMAIL, READ_AT, Size, make_world
 from include.domain import groups, merge, plan, store_state
 from include.domain.evidence import Findings
@@ -113,31 +111,11 @@ def measure(case: str, people: int) -> dict[str, float]:
     size, small = sized(people), sized(1_000)
     WAYS[way](make_world(small), small)()  # imports and caches are not what is measured
     run = WAYS[way](make_world(size), size)
-    with _peak_of_memory() as peak:
+    with peak_of_memory() as peak:
         started, used = time.perf_counter(), time.process_time()
         decided = run()
         seconds, cpu = time.perf_counter() - started, time.process_time() - used
     return {"seconds": seconds, "cpu": cpu, "peak_mb": max(peak) / 2**20, "decided": decided}
-
-
-@contextmanager
-def _peak_of_memory() -> Iterator[list[int]]:
-    """Sample how far resident memory grows, in bytes, every few milliseconds."""
-    process, done = psutil.Process(), Event()
-    before = process.memory_info().rss
-    growth = [0]
-
-    def sample() -> None:
-        while not done.wait(0.005):
-            growth.append(process.memory_info().rss - before)
-
-    sampler = Thread(target=sample)
-    sampler.start()
-    try:
-        yield growth
-    finally:
-        done.set()
-        sampler.join()
 
 
 def main(sizes: tuple[int, ...]) -> None:

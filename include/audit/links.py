@@ -278,8 +278,7 @@ def count_flips(conn: Connection, run: Run, *, now: datetime) -> int:
     if run.plan_only or run.kind != "night":
         return 0
     values = {"run_id": run.id, "org_id": run.org_id, "most": TUG_OF_WAR_AFTER}
-    with for_many_rows(conn):
-        return conn.execute(sql_file(HERE, "count_flips"), values).rowcount
+    return conn.execute(sql_file(HERE, "count_flips"), values).rowcount
 
 
 @database_errors()

@@ -108,6 +108,25 @@ class Link(Base):
     __table_args__ = (
         UniqueConstraint("org_id", "person_id", "record_id", "field", name="link_once"),
         Index("link_org_field", "org_id", "field"),
+        Index(
+            "link_not_visible",
+            "org_id",
+            "not_visible_since",
+            postgresql_where=text("state = 'active' AND not_visible_since IS NOT NULL"),
+        ),
+        Index("link_undone", "org_id", postgresql_where=text("flips <> 0")),
+        Index(
+            "link_covered",
+            "org_id",
+            "person_id",
+            postgresql_where=text("evidence_id IS NOT NULL"),
+        ),
+        Index(
+            "link_opted_out_field",
+            "org_id",
+            "field",
+            postgresql_where=text("state = 'active' AND base"),
+        ),
         {"schema": SCHEMA},
     )
 

@@ -413,6 +413,16 @@ def test_recording_opt_outs_again_adds_nothing(engine: Engine) -> None:
     assert count_acts(engine) == 3
 
 
+def test_a_key_that_names_the_act_of_somebody_else_is_refused(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        one, two = add_people(conn, 2)
+        acts.record_opt_outs(conn, asked(one), occurred_at=NOW)
+    stolen = asked(one).assign(person_id=two)
+    with pytest.raises(StoreRefusedError, match="names another act"), transaction(engine) as conn:
+        acts.record_opt_outs(conn, stolen, occurred_at=NOW)
+    assert count_acts(engine) == 1
+
+
 def test_opt_outs_of_a_transaction_that_dies_are_not_there(engine: Engine) -> None:
     with transaction(engine) as conn:
         persons = add_people(conn, 2)

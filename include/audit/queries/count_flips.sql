@@ -1,7 +1,7 @@
 -- Closed nights running in which the other side undid a link: what was ticked is found cleared by
 -- the next night, or when it is read back. A night that is run again is still
 -- one night: an attempt of it that closed before counts with this one. Three stay three until a
--- person releases the link. Grain of `undone`: one row per link.
+-- person releases the link. Grain of `undone` and `counted`: one row per link.
 WITH attempt AS (
     SELECT r.id
     FROM opt_out_sync.sync_run AS r
@@ -25,18 +25,26 @@ WITH attempt AS (
           AND w.target
     ) AS found
     GROUP BY found.person_id, found.record_id, found.field
-), counted AS (
-    SELECT l.id,
-           CASE WHEN u.person_id IS NULL THEN 0
-                WHEN u.first_run_id = :run_id THEN l.flips + 1
-                ELSE l.flips
-           END AS flips
+), touched AS (
+    -- Both by index, and nothing joined with each other: few links are ever undone.
+    SELECT l.id, l.flips, CAST(NULL AS bigint) AS first_run_id
     FROM opt_out_sync.link AS l
-    LEFT JOIN undone AS u
-        ON u.person_id = l.person_id AND u.record_id = l.record_id AND u.field = l.field
-    WHERE l.org_id = :org_id
-      AND l.flips < :most
-      AND (l.flips <> 0 OR u.person_id IS NOT NULL)
+    WHERE l.org_id = :org_id AND l.flips <> 0 AND l.flips < :most
+    UNION ALL
+    SELECT l.id, l.flips, u.first_run_id
+    FROM undone AS u
+    JOIN opt_out_sync.link AS l
+        ON l.org_id = :org_id AND l.person_id = u.person_id AND l.record_id = u.record_id
+           AND l.field = u.field
+    WHERE l.flips < :most
+), counted AS (
+    SELECT id,
+           CASE WHEN min(first_run_id) IS NULL THEN 0
+                WHEN min(first_run_id) = :run_id THEN max(flips) + 1
+                ELSE max(flips)
+           END AS flips
+    FROM touched
+    GROUP BY id
 )
 UPDATE opt_out_sync.link AS l
 SET flips = counted.flips

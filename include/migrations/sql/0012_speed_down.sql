@@ -1,0 +1,6 @@
+-- Back to what was there before.
+DROP FUNCTION engagement.record_sync_opt_outs;
+DROP INDEX opt_out_sync.link_opted_out_field;
+DROP INDEX opt_out_sync.link_covered;
+DROP INDEX opt_out_sync.link_undone;
+DROP INDEX opt_out_sync.link_not_visible;
