@@ -49,7 +49,7 @@ def look() -> None:
     """Tell whoever is configured what they should know."""
     from include.sync import alerts
 
-    _tell(lambda: alerts.look(connections.store(), channels(), clock=utc_now))
+    _tell(lambda: alerts.look(connections.store(), channels(), clock=connections.clock()))
 
 
 async def late(context: Mapping[str, Any]) -> None:
@@ -82,7 +82,8 @@ def channels() -> "list[Channel]":
 def _tell_late(run_id: str) -> None:
     from include.sync import alerts
 
-    _tell(lambda: alerts.tell_late(connections.store(), channels(), run_id, clock=utc_now))
+    clock = connections.clock()
+    _tell(lambda: alerts.tell_late(connections.store(), channels(), run_id, clock=clock))
 
 
 def _tell(told: Callable[[], int]) -> None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, cast
 from airflow.sdk import BaseHook, ObjectStoragePath
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     import requests
     from simple_salesforce.api import Salesforce
     from sqlalchemy import Engine
@@ -28,6 +31,17 @@ def store() -> "Engine":
     from include.store.database import connect
 
     return connect(BaseHook.get_connection(STORE_CONNECTION).get_uri())
+
+
+def clock() -> "Callable[[], datetime]":
+    """Return the clock of the database of `engagement_store`, whatever this worker's says."""
+    from include.store.clock import clock_of
+
+    engine = store()
+    try:
+        return clock_of(engine)
+    finally:
+        engine.dispose()
 
 
 def salesforce() -> "SalesforceClient":

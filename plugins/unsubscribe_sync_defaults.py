@@ -24,7 +24,9 @@ RETRY_POLICY: Final = ExceptionRetryPolicy(
 
 DEFAULT_ARGS: Final[dict[str, Any]] = {
     "owner": "opt-out-sync",
-    "retries": 3,
+    # 30 s, then twice as long each time: a quarter of an hour, so ten minutes without Salesforce
+    # cost no night
+    "retries": 5,
     "retry_delay": RETRY_DELAY,
     "retry_exponential_backoff": 2.0,  # the factor; True would be 1.0, no growth
     "max_retry_delay": timedelta(minutes=10),

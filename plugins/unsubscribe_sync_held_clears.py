@@ -11,8 +11,6 @@ import unsubscribe_sync_connections as connections
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import BranchMixIn
 
-from include.sync.clock import utc_now
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -68,7 +66,7 @@ def find_waiting() -> Counts | None:
     """Look for clears that wait for a person: how many, why, and the first person ids."""
     from include.sync import held_clears
 
-    return held_clears.waiting(connections.store(), clock=utc_now)
+    return held_clears.waiting(connections.store(), clock=connections.clock())
 
 
 def decide(run_id: str, asked_at: str) -> int:
@@ -81,7 +79,7 @@ def decide(run_id: str, asked_at: str) -> int:
         connections.staging(),
         run_id,
         asked_at=datetime.fromisoformat(asked_at),
-        clock=utc_now,
+        clock=connections.clock(),
     )
 
 
@@ -94,7 +92,7 @@ def clear(sync_run_id: int) -> Counts:
         connections.salesforce(),
         connections.staging(),
         sync_run_id,
-        clock=utc_now,
+        clock=connections.clock(),
     )
 
 
@@ -103,7 +101,7 @@ def verify(sync_run_id: int) -> Counts:
     from include.sync import held_clears
 
     return held_clears.verify(
-        connections.store(), connections.salesforce(), sync_run_id, clock=utc_now
+        connections.store(), connections.salesforce(), sync_run_id, clock=connections.clock()
     )
 
 
@@ -116,7 +114,7 @@ def close(sync_run_id: int, asked_at: str) -> Counts:
         connections.staging(),
         sync_run_id,
         asked_at=datetime.fromisoformat(asked_at),
-        clock=utc_now,
+        clock=connections.clock(),
     )
 
 
@@ -125,7 +123,10 @@ def reject(run_id: str, asked_at: str) -> Counts:
     from include.sync import held_clears
 
     return held_clears.reject(
-        connections.store(), run_id, asked_at=datetime.fromisoformat(asked_at), clock=utc_now
+        connections.store(),
+        run_id,
+        asked_at=datetime.fromisoformat(asked_at),
+        clock=connections.clock(),
     )
 
 
@@ -134,7 +135,10 @@ def time_out(run_id: str, asked_at: str) -> Counts:
     from include.sync import held_clears
 
     return held_clears.time_out(
-        connections.store(), run_id, asked_at=datetime.fromisoformat(asked_at), clock=utc_now
+        connections.store(),
+        run_id,
+        asked_at=datetime.fromisoformat(asked_at),
+        clock=connections.clock(),
     )
 
 

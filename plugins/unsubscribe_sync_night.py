@@ -11,7 +11,6 @@ import unsubscribe_sync_alerts as alerts
 import unsubscribe_sync_connections as connections
 
 from include.domain.values import SalesforceObject
-from include.sync.clock import utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk.types import DagRunProtocol as DagRun
@@ -47,7 +46,7 @@ def preflight(
             params["plan_only"],
             kind="replay" if is_backfill else "night",
         ),
-        clock=utc_now,
+        clock=connections.clock(),
         announce=partial(ti.xcom_push, ATTEMPT),
         # The night that is due looks all the time, and so goes before those of a backfill.
         patience=Patience() if is_backfill else Patience(longest=1200.0),
@@ -59,7 +58,7 @@ def extract_store(sync_run_id: int) -> Counts:
     from include.sync import nightly
 
     return nightly.extract_store(
-        connections.store(), connections.staging(), sync_run_id, clock=utc_now
+        connections.store(), connections.staging(), sync_run_id, clock=connections.clock()
     )
 
 
@@ -73,7 +72,7 @@ def extract_records(sync_run_id: int, obj: str) -> Counts:
         connections.staging(),
         sync_run_id,
         SalesforceObject(obj),
-        clock=utc_now,
+        clock=connections.clock(),
     )
 
 
@@ -86,7 +85,7 @@ def merge(sync_run_id: int) -> Counts:
         connections.salesforce(),
         connections.staging(),
         sync_run_id,
-        clock=utc_now,
+        clock=connections.clock(),
     )
 
 
@@ -95,7 +94,7 @@ def load_store(sync_run_id: int) -> Counts:
     from include.sync import nightly
 
     return nightly.load_store(
-        connections.store(), connections.staging(), sync_run_id, clock=utc_now
+        connections.store(), connections.staging(), sync_run_id, clock=connections.clock()
     )
 
 
@@ -104,7 +103,7 @@ def load_salesforce(sync_run_id: int) -> Counts:
     from include.sync import nightly
 
     return nightly.load_salesforce(
-        connections.store(), connections.salesforce(), sync_run_id, clock=utc_now
+        connections.store(), connections.salesforce(), sync_run_id, clock=connections.clock()
     )
 
 
@@ -117,7 +116,7 @@ def load_clears(sync_run_id: int) -> Counts:
         connections.salesforce(),
         connections.staging(),
         sync_run_id,
-        clock=utc_now,
+        clock=connections.clock(),
     )
 
 
@@ -125,14 +124,18 @@ def verify(sync_run_id: int) -> Counts:
     """Read back what was written: only what is seen counts as confirmed."""
     from include.sync import nightly
 
-    return nightly.verify(connections.store(), connections.salesforce(), sync_run_id, clock=utc_now)
+    return nightly.verify(
+        connections.store(), connections.salesforce(), sync_run_id, clock=connections.clock()
+    )
 
 
 def close(sync_run_id: int) -> Counts:
     """Close the night: every planned write has an outcome, and the bases move."""
     from include.sync import nightly
 
-    return nightly.close(connections.store(), connections.staging(), sync_run_id, clock=utc_now)
+    return nightly.close(
+        connections.store(), connections.staging(), sync_run_id, clock=connections.clock()
+    )
 
 
 def report(attempt: int | None) -> str:
@@ -140,7 +143,7 @@ def report(attempt: int | None) -> str:
     from include.sync import report as reports
 
     try:
-        return reports.report(connections.store(), attempt, clock=utc_now)
+        return reports.report(connections.store(), attempt, clock=connections.clock())
     finally:
         alerts.look()
 

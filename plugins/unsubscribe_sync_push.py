@@ -10,8 +10,6 @@ import unsubscribe_sync_connections as connections
 from airflow.sdk import BaseSensorOperator
 from airflow.triggers.base import StartTriggerArgs
 
-from include.sync.clock import utc_now
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -67,7 +65,7 @@ def push(run_id: str) -> Counts:
     metrics = pushes.Metrics(gauge=stats.gauge, count=stats.incr)
     try:
         return pushes.push(
-            engine, client, run_id, clock=utc_now, patience=patience, metrics=metrics
+            engine, client, run_id, clock=connections.clock(), patience=patience, metrics=metrics
         )
     finally:
         alerts.look()  # the sweep: it runs although the nightly DAG is gone

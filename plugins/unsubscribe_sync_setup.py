@@ -7,8 +7,6 @@ from typing import Any
 
 import unsubscribe_sync_connections as connections
 
-from include.sync.clock import utc_now
-
 Parameters = dict[str, Any]
 
 
@@ -33,7 +31,7 @@ def install_field(params: Parameters) -> list[str]:
     from include.sync import setup
 
     wish = setup.wish(connections.store(), params)
-    return setup.install_field(connections.store(), _org(params), wish, clock=utc_now)
+    return setup.install_field(connections.store(), _org(params), wish, clock=connections.clock())
 
 
 def grant_access(params: Parameters) -> list[str]:

@@ -275,6 +275,8 @@ class WriteAttempt(Base):
     fix: Mapped[str | None]
     job_id: Mapped[str | None]
     act_id: Mapped[int | None] = mapped_column(BigInteger)
+    changed_by: Mapped[str | None]
+    changed_at: Mapped[datetime | None]
 
 
 class ResubscribeJudgement(Base):

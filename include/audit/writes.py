@@ -30,6 +30,8 @@ OUTCOMES = pa.schema(
         ("fix", pa.string()),
         ("job_id", pa.string()),
         ("act_id", pa.int64()),
+        ("changed_by", pa.string()),
+        ("changed_at", pa.timestamp("us", "UTC")),
     ]
 )
 LATEST_DTYPES = {
@@ -255,6 +257,17 @@ def open_failures(conn: Connection, org_id: str) -> int:
     return count
 
 
+@database_errors()
+def undoers(conn: Connection, run: Run) -> list[str]:
+    """Return who undid most of the opt-outs that a run found undone: Ids of users of Salesforce."""
+    return list(conn.execute(text(UNDOERS), {"run_id": run.id}).scalars())
+
+
+UNDOERS = """
+SELECT changed_by FROM opt_out_sync.v_undone
+WHERE sync_run_id = :run_id AND changed_by IS NOT NULL
+GROUP BY changed_by ORDER BY count(*) DESC, changed_by LIMIT 3
+"""
 OPEN_FAILURES = "SELECT count(*) FROM opt_out_sync.v_open_failures WHERE org_id = :org_id"
 NEWEST_OUTCOMES = """
 SELECT DISTINCT ON (person_id, record_id, field, side)

@@ -17,6 +17,7 @@ from include.reports.meanings import meaning_of, meanings
 from include.salesforce.client import SalesforceClient
 from include.store.database import sql_file, transaction
 from include.sync.nightly.inputs import choices_of
+from include.sync.preflight import Access
 from include.sync.simulate import CannotSimulateError, open_night, simulate
 
 __all__ = ["Preview", "WouldChange", "meaning_of", "preview"]
@@ -99,7 +100,8 @@ def preview(
     with transaction(engine) as conn:
         before = settings.current(conn).settings
         night: int | None = conn.execute(text(NEWEST_NIGHT)).scalar()
-    if choices_of(before) == choices_of(after) and before.field_mode is after.field_mode:
+    is_same = choices_of(before, _ANY_ACCESS) == choices_of(after, _ANY_ACCESS)
+    if is_same and before.field_mode is after.field_mode:
         return _nothing(before, after)
     if night is not None:
         try:
@@ -189,6 +191,7 @@ def _ticked(client: SalesforceClient, after: Settings) -> int:
 
 
 HERE: Final = Path(__file__).parent
+_ANY_ACCESS: Final = Access(fields={}, person_accounts=False)  # the same for both
 _TICKED: Final = "Salesforce := opted out"
 _NO_NIGHT: Final = (
     "No night has read this field yet: counted is who is opted out in the store and not known to "

@@ -1,7 +1,7 @@
 """Everything the sync asks of Salesforce, in its own words."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -35,8 +35,9 @@ from include.salesforce.person_accounts import (
     of_contacts,
 )
 from include.salesforce.records import Selection, checked_field, normalised
+from include.salesforce.server_clock import read_clock_offset
 from include.salesforce.session import SalesforceSession
-from include.salesforce.users import read_user_id
+from include.salesforce.users import read_names, read_user_id
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -107,6 +108,10 @@ class SalesforceClient:
         """
         return read_user_id(self._session)
 
+    def user_names(self, user_ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of users by 18-character Id, as far as Salesforce tells them."""
+        return read_names(self._session, user_ids)
+
     @property
     def known_budget(self) -> ApiBudget | None:
         """The org's API requests as the last answer told them; null before the first one."""
@@ -115,6 +120,10 @@ class SalesforceClient:
     def api_budget(self) -> ApiBudget:
         """Return the org's API requests of the last 24 hours: used, allowed, remaining."""
         return read_budget(self._session)
+
+    def clock_offset(self, clock: Callable[[], datetime]) -> timedelta:
+        """Return how far Salesforce's clock is certainly ahead of ours; negative: behind."""
+        return read_clock_offset(self._session, clock)
 
     def field_access(self, obj: SalesforceObject, field: str) -> FieldAccess:
         """Tell whether the integration user sees `field` and may change it.

@@ -3,11 +3,21 @@
 What this user modified last may be our own write; everybody else's edit is news.
 """
 
+import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 from include.domain.ids import to_18
-from include.salesforce.errors import SalesforceRequestError, UnknownUserError
+from include.salesforce.errors import (
+    FieldNotVisibleError,
+    SalesforceRequestError,
+    UnknownUserError,
+)
+from include.salesforce.records import normalised
+from include.salesforce.rest_query import id_lists, query_all
 from include.salesforce.session import SalesforceSession
+
+log = logging.getLogger(__name__)
 
 _USERINFO: Final = "/services/oauth2/userinfo"
 # what this address says of a session that has ended, where everything else says 401:
@@ -30,6 +40,23 @@ def read_user_id(session: SalesforceSession) -> str:
     except (KeyError, TypeError, ValueError):
         # `from None`: those errors may quote the answer, which names the user
         raise _unknown("no Id in the answer") from None
+
+
+def read_names(session: SalesforceSession, user_ids: Sequence[str]) -> dict[str, str]:
+    """Return the names of users by Id, as far as Salesforce tells them.
+
+    What may be an address is left out: none leaves Salesforce.
+    """
+    try:
+        rows = [
+            row
+            for each in id_lists(normalised(user_ids))
+            for row in query_all(session, f"SELECT Id, Name FROM User WHERE Id IN {each}")  # noqa: S608  checked
+        ]
+    except (FieldNotVisibleError, SalesforceRequestError) as error:
+        log.info("The names of users cannot be read (%s)", type(error).__name__)
+        return {}
+    return {to_18(str(row["Id"])): str(row["Name"]) for row in rows if "@" not in str(row["Name"])}
 
 
 def _userinfo(session: SalesforceSession) -> Any:

@@ -209,6 +209,21 @@ def acts_of(conn: Connection, act_ids: Iterable[int]) -> pd.DataFrame:
         return fetch_frame(conn.execute(sql_file(HERE, "acts_of")), FOUND)
 
 
+@database_errors()
+def acted_since(conn: Connection, act_ids: Iterable[int]) -> set[int]:
+    """Return the persons of some acts who have a newer act that is not the sync's."""
+    ids = [int(each) for each in act_ids]
+    return {*conn.execute(text(ACTED_SINCE), {"act_ids": ids}).scalars()}
+
+
+ACTED_SINCE = """
+SELECT DISTINCT done.person_id
+FROM engagement.unsubscribe AS done
+JOIN engagement.unsubscribe AS newer ON newer.person_id = done.person_id AND newer.id > done.id
+WHERE done.id = ANY (:act_ids) AND newer.origin <> 'Salesforce Sync'
+"""
+
+
 def _require_one_row_per_person(rows: pd.DataFrame) -> None:
     if not rows["person_id"].is_unique:
         raise ValueError("rows must have one row per person")

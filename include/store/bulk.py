@@ -189,7 +189,8 @@ def to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
         raise ValueError(f"unknown columns: {', '.join(sorted(map(str, unknown)))}")
     columns = [
         pa.array(frame[field.name], type=field.type, from_pandas=True)
-        if field.name in frame
+        # of a column without any value pandas does not know the type
+        if field.name in frame and frame[field.name].notna().any()
         else pa.nulls(len(frame), field.type)
         for field in schema
     ]

@@ -4,14 +4,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, make_url, text
 
 from include.store.errors import NotPostgresError, database_errors
 
+IDLE_SECONDS: Final = 120
+"""How long a transaction may do nothing before the server ends it.
 
-def connect(url: str | URL) -> Engine:
+An attempt that stands still (its machine sleeps, its process is stopped) holds the row of its run;
+without this its retry would wait for it for ever. No step of ours thinks that long in between.
+"""
+
+
+def connect(url: str | URL, *, idle_seconds: int = IDLE_SECONDS) -> Engine:
     """Make an engine whose errors and logs never show parameters; connects on first use.
 
     Raises:
@@ -24,7 +32,11 @@ def connect(url: str | URL) -> Engine:
         parsed.set(drivername="postgresql+psycopg2"),
         hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"application_name": "opt_out_sync", "options": "-c timezone=UTC"},
+        connect_args={
+            "application_name": "opt_out_sync",
+            "options": "-c timezone=UTC "
+            f"-c idle_in_transaction_session_timeout={1000 * idle_seconds}",
+        },
     )
 
 

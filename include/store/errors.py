@@ -22,7 +22,7 @@ class StoreUnavailableError(TransientSyncError):
 
 
 class StoreBusyError(TransientSyncError):
-    """A deadlock, a serialization failure or a lock that took too long."""
+    """A deadlock, a lock that took too long, or a server short of disk or memory."""
 
 
 class StoreNotMigratedError(PermanentSyncError):
@@ -60,7 +60,7 @@ def database_errors() -> Iterator[None]:
     except psycopg2.Error as error:
         translated = _from_psycopg2(error)
     except adbc_driver_manager.Error as error:
-        translated = _translate(error.sqlstate, None, None)
+        translated = _from_adbc(error)
     else:
         return
     raise translated from None  # the original names values: see the top of this file
@@ -76,11 +76,25 @@ def _from_psycopg2(error: psycopg2.Error) -> OptOutSyncError:
     diagnostics = getattr(error, "diag", None)
     constraint = getattr(diagnostics, "constraint_name", None)
     sentence = getattr(diagnostics, "message_primary", None)
-    if error.pgcode is None and isinstance(
-        error, psycopg2.OperationalError | psycopg2.InterfaceError
-    ):
-        return StoreUnavailableError("the database cannot be reached, or the connection was lost")
+    if error.pgcode is None and _is_loss(error):
+        return _unavailable()
     return _translate(error.pgcode, constraint, sentence)
+
+
+def _is_loss(error: psycopg2.Error) -> bool:
+    """Tell whether the connection is gone; within a transaction psycopg2 names no kind of error."""
+    kinds = psycopg2.OperationalError | psycopg2.InterfaceError
+    return isinstance(error, kinds) or type(error) is psycopg2.DatabaseError
+
+
+def _from_adbc(error: adbc_driver_manager.Error) -> OptOutSyncError:
+    if error.sqlstate is None and error.status_code == adbc_driver_manager.AdbcStatusCode.IO:
+        return _unavailable()
+    return _translate(error.sqlstate, None, None)
+
+
+def _unavailable() -> StoreUnavailableError:
+    return StoreUnavailableError("the database cannot be reached, or the connection was lost")
 
 
 def _translate(
@@ -98,10 +112,12 @@ def _translate(
 
 
 KINDS: tuple[tuple[tuple[str, ...], type[OptOutSyncError]], ...] = (
-    # connection exceptions, too many connections, shutdown in progress, start-up in progress
-    (("08", "53300", "57P01", "57P02", "57P03"), StoreUnavailableError),
-    # deadlock, serialization failure, lock not available
-    (("40P01", "40001", "55P03"), StoreBusyError),
+    # connection exceptions, too many connections, shutdown in progress, start-up in progress, a
+    # transaction that stood still, a server that only reads: after a failover it may be the old one
+    (("08", "53300", "57P01", "57P02", "57P03", "25P03", "25006"), StoreUnavailableError),
+    # deadlock, serialization failure, lock not available, cancelled by an admin or a time-out,
+    # short of disk or memory, a disk that does not answer
+    (("40P01", "40001", "55P03", "57014", "53", "58030"), StoreBusyError),
     # undefined schema, table, column, function
     (("3F000", "42P01", "42703", "42883"), StoreNotMigratedError),
 )

@@ -20,6 +20,7 @@ from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.salesforce.describe import FieldAccess
 from include.store.database import transaction
+from include.store.encryption import weakness
 from include.sync import checks
 from include.sync.clock import Clock
 
@@ -179,11 +180,18 @@ class Access:
             earlier mode set, so that evidence can clear them, too.
         person_accounts: whether the org has them.
         read_at: when Salesforce said so; None: just now.
+        clock_offset: how far Salesforce's clock was ahead of ours; negative: behind.
     """
 
     fields: Mapping[str, Mapping[SalesforceObject, FieldAccess]]
     person_accounts: bool
     read_at: datetime | None = None
+    clock_offset: timedelta = timedelta(0)
+
+    @property
+    def clock_behind(self) -> timedelta:
+        """How far Salesforce's clock is behind: what happened there may be newer than it says."""
+        return max(-self.clock_offset, timedelta(0))
 
     @property
     def is_complete(self) -> bool:
@@ -218,7 +226,10 @@ def access_in(counts: Mapping[str, Any]) -> Access:
     }
     read_at = counts.get("access_read_at")
     return Access(
-        fields, counts["person_accounts"], datetime.fromisoformat(read_at) if read_at else None
+        fields,
+        counts["person_accounts"],
+        datetime.fromisoformat(read_at) if read_at else None,
+        timedelta(seconds=counts.get("clock_offset_seconds", 0.0)),
     )
 
 
@@ -231,16 +242,17 @@ def access_counts(access: Access, read_at: datetime) -> dict[str, Any]:
         },
         "access_read_at": read_at.isoformat(),
         "person_accounts": access.person_accounts,
+        "clock_offset_seconds": access.clock_offset.total_seconds(),
     }
 
 
-def find_access(client: SalesforceClient, fields: Sequence[str]) -> Access:
-    """Ask Salesforce what the integration user may read and write."""
+def find_access(client: SalesforceClient, fields: Sequence[str], clock: Clock) -> Access:
+    """Ask Salesforce what the integration user may read and write, and what time it is there."""
     found = {
         field: {obj: client.field_access(obj, field) for obj in SalesforceObject}
         for field in fields
     }
-    return Access(found, client.has_person_accounts())
+    return Access(found, client.has_person_accounts(), clock_offset=client.clock_offset(clock))
 
 
 def _switched_off(engine: Engine) -> str | None:
@@ -254,10 +266,13 @@ def _switched_off(engine: Engine) -> str | None:
 
 
 def _check(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> int:
+    weak = weakness(engine)
+    if weak is not None:
+        log.warning("%s", weak)
     run = runs.bind_org(engine, run, client.organization_id(), now=clock())
     remaining = _check_budget(client, run.settings.settings.api_reserve)
     chosen = run.settings.settings.opt_out_fields
-    access = find_access(client, fields_of_interest(engine, run, chosen))
+    access = find_access(client, fields_of_interest(engine, run, chosen), clock)
     for check in checks.problems(access.fields, chosen, run.settings.settings.labels):
         log.warning("%s", check.sentence)
     with transaction(engine) as conn:

@@ -5,7 +5,7 @@ somebody has to look.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -23,6 +23,7 @@ from include.sync.preflight import access_of
 
 log = logging.getLogger(__name__)
 
+_A_MINUTE = 60
 _PLANNED = "Plan only, nothing was written. Planned: "
 
 
@@ -63,6 +64,7 @@ def report(engine: Engine, attempt: int | None, *, clock: Clock) -> str:
     sentence = (_PLANNED if run.plan_only else "") + sentence + _unreachable(merged)
     problems = [
         *_field_problems(engine, run),
+        *_clock_problems(engine, run),
         *_unusual(engine, run, merged),
         *_waiting(engine, run, merged),
         *failures,
@@ -88,6 +90,18 @@ def _field_problems(engine: Engine, run: Run) -> list[str]:
     access = access_of(engine, run.id)
     found = checks.problems(access.fields, chosen.opt_out_fields, chosen.labels)
     return [each.sentence for each in found]
+
+
+def _clock_problems(engine: Engine, run: Run) -> list[str]:
+    offset = access_of(engine, run.id).clock_offset
+    if abs(offset).total_seconds() <= max(run.settings.settings.clock_skew_seconds, _A_MINUTE):
+        return []
+    where = "ahead of" if offset.total_seconds() > 0 else "behind"
+    return [
+        f"Salesforce's clock is {abs(offset).total_seconds():,.0f} seconds {where} the database's, "
+        "so consent is compared with an opt-out in Salesforce by that much more care: let the "
+        "database server keep its time (NTP)."
+    ]
 
 
 def _unreachable(merged: Mapping[str, Any]) -> str:
@@ -130,20 +144,32 @@ def _waiting(engine: Engine, run: Run, merged: Mapping[str, Any]) -> list[str]:
         )
     with transaction(engine) as conn:
         is_confirmed = orgs.is_confirmed(conn, run.org)
+        undoers = writes.undoers(conn, run)
     if not is_confirmed and not run.plan_only:
         problems.append(
             f"Salesforce org {run.org} is not confirmed, so it was only planned: look at "
             "opt_out_sync.merge_audit, then run: python -m include.cli org confirm "
             f"{run.org} --by NAME --note WHY."
         )
+    undone = attempts.step_counts(engine, run.id, "verify") or {}
+    if undone.get("undone"):
+        problems.append(
+            f"{undone['undone']:,} opt-outs were undone in Salesforce right after they were "
+            f"written{_named(undoers)}: opt_out_sync.v_undone lists each."
+        )
     contested = merged.get("links", {}).get(Code.TUG_OF_WAR.value, 0)
     if contested:
         problems.append(
-            f"{contested:,} records are opted in again every night by something in Salesforce: "
-            "they are not written any more. Find the automation, then release each person: "
+            f"{contested:,} records are opted in again every night by something in Salesforce"
+            f"{_named(undoers)}: they are not written any more. Find the automation "
+            "(opt_out_sync.v_undone), then release each person: "
             "python -m include.cli release PERSON --by NAME --note WHY."
         )
     return problems
+
+
+def _named(users: Sequence[str]) -> str:
+    return f" (by user {', '.join(users)})" if users else ""
 
 
 def _failure_problems(conn: Connection, run: Run) -> list[str]:

@@ -110,7 +110,7 @@ def _require_fields(run: Run, access: Access, after: Settings) -> None:
 def _merge(run: Run, access: Access, extract: Extract, chosen: Settings) -> MergeResult:
     return merge(
         extract,
-        inputs.choices_of(chosen),
+        inputs.choices_of(chosen, access),
         readable=access.readable(chosen.opt_out_fields),
         read_at=inputs.read_at(run),
     )

@@ -4,8 +4,11 @@ A file is complete only with its manifest, which is written after it and counts 
 half-written file of a killed task is never read.
 """
 
+import errno
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -15,16 +18,40 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from include.domain.errors import PermanentSyncError
+from include.domain.errors import PermanentSyncError, TransientSyncError
 from include.store.bulk import write_parquet
 
 log = logging.getLogger(__name__)
 
 KEEP = timedelta(days=14)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class StagingIncompleteError(PermanentSyncError):
     """A file of an earlier step is missing or cut short: run the night again."""
+
+
+class StagingFullError(TransientSyncError):
+    """There is no room for staged rows, or for the answers of Salesforce on their way there."""
+
+
+@contextmanager
+def full_disks_named() -> Iterator[None]:
+    """Say what to do when a disk is full while rows are staged.
+
+    Raises:
+        StagingFullError: make room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StagingFullError(
+            f"the staging location or the folder for temporary files cannot be written "
+            f"({errno.errorcode[error.errno]}): make room on every worker, then clear the failed "
+            "task"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,18 @@
 """A world in which nights run: a store of its own, one emulated org, the real client."""
 
+import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine
 from upath import UPath
 
+from include.migrations.upgrade import upgrade
+from include.store.database import connect
+from local import postgres
 from local.salesforce_emulator.testing import RunningEmulator, Size, running_emulator
+from tests.conftest import servers
 from tests.sync.world import World
 
 
@@ -31,4 +37,24 @@ def world(
     world.choose(enabled=True, clock_skew_seconds=0)
     world.confirm_org()
     yield world
+    shared_emulator.reset()
+
+
+@pytest.fixture
+def restartable(tmp_path, shared_emulator, monkeypatch):
+    """A world whose database server is nobody else's."""
+    home = servers() / str(os.getpid()) / "restarts"
+    monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", shared_emulator.airflow_connection)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.ca_bundle))
+    shared_emulator.reset()
+    server = postgres.start(home / "data")
+    engine = connect(server.url())
+    upgrade(engine)
+    world = World(engine, shared_emulator, UPath(tmp_path / "staging"))
+    world.choose(enabled=True, clock_skew_seconds=0)
+    world.confirm_org()
+    yield world, home / "data"
+    engine.dispose()
+    postgres.stop(home / "data")
+    shutil.rmtree(home)
     shared_emulator.reset()

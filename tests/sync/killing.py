@@ -41,7 +41,7 @@ class Place:
 
 
 def watched_engine(database_url: str, at: At) -> Engine:
-    engine = connect(database_url)
+    engine = connect(database_url, idle_seconds=1)  # who is put to sleep holds nobody up for long
     state = {"committed": False}
 
     @event.listens_for(engine, "commit")

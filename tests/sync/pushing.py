@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -11,10 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from include.domain.values import SalesforceObject
 from include.store.database import connect
 from include.sync.clock import utc_now
 from include.sync.push import Patience, push
+from local import postgres
 from local.salesforce_emulator.seed import INTEGRATION_USER_ID
 from local.salesforce_emulator.testing import RunningEmulator
 from tests.sync.world import World
@@ -151,3 +155,13 @@ def _traced(work: Callable[[], object], at_line: Callable[[], None]) -> None:
         work()
     finally:
         sys.settrace(None)
+
+
+def restart(data: Path, seconds: float = 0.0) -> None:
+    """Stop a server at once, as a failover does, and start it again after a while."""
+    postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(postmaster, signal.SIGQUIT)
+    time.sleep(seconds)
+    while psutil.pid_exists(postmaster):
+        time.sleep(0.05)
+    postgres.start(data)

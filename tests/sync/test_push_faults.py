@@ -5,29 +5,23 @@ Everything is real: PostgreSQL, the emulator over TLS, processes that are killed
 
 import asyncio
 import os
-import shutil
-import signal
 import sqlite3
 import threading
 import time
 from contextlib import closing
 from datetime import timedelta
 
-import psutil
 import pytest
 from upath import UPath
 
 from include.audit.runs import WrongOrgError
 from include.audit.waiting import wait_until_due
 from include.domain.values import SalesforceObject
-from include.migrations.upgrade import upgrade
 from include.salesforce.errors import LoginError
 from include.store.database import connect
 from include.sync.clock import utc_now
 from include.sync.push import Patience, push
-from local import postgres
 from local.salesforce_emulator.testing import Size, running_emulator
-from tests.conftest import servers
 from tests.sync.pushing import (
     audit,
     count_saves,
@@ -37,6 +31,7 @@ from tests.sync.pushing import (
     outbox,
     pause,
     pushed,
+    restart,
     saves,
     settled,
     states,
@@ -392,36 +387,6 @@ def test_fifty_thousand_unsubscribes_in_a_minute_all_arrive_in_few_requests(
 
 
 # -- the database
-
-
-@pytest.fixture
-def restartable(tmp_path, shared_emulator, monkeypatch):
-    """A world whose database server is nobody else's."""
-    home = servers() / str(os.getpid()) / "restarts"
-    monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", shared_emulator.airflow_connection)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shared_emulator.ca_bundle))
-    shared_emulator.reset()
-    server = postgres.start(home / "data")
-    engine = connect(server.url())
-    upgrade(engine)
-    world = World(engine, shared_emulator, UPath(tmp_path / "staging"))
-    world.choose(enabled=True, clock_skew_seconds=0)
-    world.confirm_org()
-    yield world, home / "data"
-    engine.dispose()
-    postgres.stop(home / "data")
-    shutil.rmtree(home)
-    shared_emulator.reset()
-
-
-def restart(data, seconds=0.0):
-    """Stop a server at once, as a failover does, and start it again after a while."""
-    postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
-    os.kill(postmaster, signal.SIGQUIT)
-    time.sleep(seconds)
-    while psutil.pid_exists(postmaster):
-        time.sleep(0.05)
-    postgres.start(data)
 
 
 @pytest.mark.timeout(300)

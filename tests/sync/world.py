@@ -1,5 +1,6 @@
 """The two systems and the sync between them, in the words of the tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -18,13 +19,22 @@ from include.salesforce.session import Backoff, SalesforceSession
 from include.store import acts
 from include.sync import nightly
 from include.sync.clock import Clock, utc_now
-from include.sync.nightly.steps import stage_of
+from include.sync.nightly.steps import Again, stage_of
 from include.sync.preflight import Trigger, preflight
 from include.sync.report import report
 from local.salesforce_emulator.testing import RunningEmulator
 
 FIELD = "HasOptedOutOfEmail"
 SALES_FIELD = "Sales_Opt_Out__c"
+QUICK = Again(pauses=(0.01, 0.01))
+
+
+def salesforce_session() -> SalesforceSession:
+    """A session as a task has it, that does not wait long before it repeats."""
+    return SalesforceSession(
+        lambda http: SalesforceHook("salesforce", session=http).get_conn(),
+        backoff=Backoff(attempts=3, first=0.01, longest=0.02),
+    )
 
 
 @dataclass
@@ -34,6 +44,8 @@ class World:
     staging: UPath
     runs: count = field(default_factory=count)
     clock: Clock = utc_now
+    again: Again = QUICK
+    client_of: Callable[["World"], SalesforceClient] | None = None
 
     def __post_init__(self):
         self._unused = {
@@ -48,11 +60,10 @@ class World:
     client_class = SalesforceClient
 
     def client(self) -> SalesforceClient:
-        session = SalesforceSession(
-            lambda http: SalesforceHook("salesforce", session=http).get_conn(),
-            backoff=Backoff(attempts=3, first=0.01, longest=0.02),
-        )
-        return SalesforceClient(session, polling=Polling(first=0.02, longest=0.1, deadline=30))
+        if self.client_of is not None:
+            return self.client_of(self)
+        polling = Polling(first=0.02, longest=0.1, deadline=30)
+        return SalesforceClient(salesforce_session(), polling=polling)
 
     # -- the admin
 
@@ -182,8 +193,12 @@ class World:
             },
             "merge": lambda: nightly.merge(e, self.client(), s, n, clock=now),
             "load.store": lambda: nightly.load_store(e, s, n, clock=now),
-            "load.salesforce": lambda: nightly.load_salesforce(e, self.client(), n, clock=now),
-            "load.clears": lambda: nightly.load_clears(e, self.client(), s, n, clock=now),
+            "load.salesforce": lambda: nightly.load_salesforce(
+                e, self.client(), n, clock=now, again=self.again
+            ),
+            "load.clears": lambda: nightly.load_clears(
+                e, self.client(), s, n, clock=now, again=self.again
+            ),
             "verify": lambda: nightly.verify(e, self.client(), n, clock=now),
             "close": lambda: nightly.close(e, s, n, clock=now),
         }

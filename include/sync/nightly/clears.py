@@ -7,8 +7,8 @@ store is dated by the consent that it carries, so an opt-out that happened later
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pandas as pd
@@ -18,7 +18,7 @@ from upath import UPath
 from include.audit import attempts, held, judgements, links, orgs, runs, writes
 from include.audit.jobs import DatabaseJobJournal
 from include.audit.runs import Run
-from include.domain.values import Outcome, SalesforceObject, Side
+from include.domain.values import FailureClass, Outcome, SalesforceObject, Side
 from include.salesforce.clears import ClearOutcome
 from include.salesforce.client import SalesforceClient
 from include.store import acts as store_acts
@@ -30,6 +30,8 @@ from include.sync.nightly.inputs import OPT_OUTS, UNJUDGED, read_at
 from include.sync.nightly.load import Target, opt_out_records, salesforce_outcomes, unconfirmed
 from include.sync.nightly.merge import ACCEPTED
 from include.sync.nightly.steps import (
+    PATIENT,
+    Again,
     Counts,
     columns_of,
     count_outcomes,
@@ -66,11 +68,18 @@ class Clear:
 
 
 def load_clears(
-    engine: Engine, client: SalesforceClient, staging: UPath, sync_run_id: int, *, clock: Clock
+    engine: Engine,
+    client: SalesforceClient,
+    staging: UPath,
+    sync_run_id: int,
+    *,
+    clock: Clock,
+    again: Again = PATIENT,
 ) -> Counts:
     """Clear what evidence, or the rule `changed_side`, ended; a killed load resumes.
 
-    Whatever is not true any more is superseded: the next night decides it again.
+    Whatever is not true any more is superseded: the next night decides it again. Records that
+    somebody held are tried again after all others.
     """
     run = runs.enter(engine, sync_run_id, "load_clears", now=clock())
     if run.finished is not None:
@@ -88,12 +97,22 @@ def load_clears(
         return finish(engine, run, {}, clock)
     worker = Worker(engine, client, run, clock)
     key, stands = f"opt-out-sync/{run.id}", stage.read(OPT_OUTS)
-    for clear in clears_of(run, planned, accepted, consents, stands, key=key):
-        worker.carry_out(clear)
+    _carry_out(worker, clears_of(run, planned, accepted, consents, stands, key=key), again)
     with transaction(engine) as conn:
         both = [writes.rows_with_outcome(conn, run, side) for side in Side]
     done = pd.concat(both, ignore_index=True)
     return finish(engine, run, count_outcomes(done[~done["target"]]), clock)
+
+
+def _carry_out(worker: "Worker", clears: Iterable[Clear], again: Again) -> None:
+    for pause in again.pauses:
+        clears = [left for clear in clears if (left := worker.try_out(clear)) is not None]
+        if not clears:
+            return
+        log.info("%d records were locked: tried again in %g seconds", len(clears), pause)
+        again.sleep(pause)
+    for clear in clears:
+        worker.carry_out(clear)
 
 
 def is_held(engine: Engine, run: Run) -> bool:
@@ -215,12 +234,32 @@ class Worker:
 
     def carry_out(self, clear: Clear) -> None:
         """Clear the store, then Salesforce, then look again."""
-        if not self._clear_store(clear):
-            return
-        if not clear.in_salesforce.empty:
-            outcome = self._clear_salesforce(clear)
-            record_outcomes(self.engine, self.run, outcome, self.clock)
-            self._look_again(clear)
+        outcome = self._clear_both(clear)
+        if outcome is not None:
+            self._conclude(clear, outcome)
+
+    def try_out(self, clear: Clear) -> Clear | None:
+        """Carry out a clear; returns what to do later if the record cannot be had now.
+
+        Nothing is told of Salesforce then, and whether the clear is still true is asked again.
+        """
+        outcome = self._clear_both(clear)
+        if outcome is None:
+            return None
+        if (outcome["failure_class"] == FailureClass.RETRY.value).any():
+            return replace(clear, rows=clear.in_salesforce)
+        self._conclude(clear, outcome)
+        return None
+
+    def _clear_both(self, clear: Clear) -> pd.DataFrame | None:
+        """Clear the store, then Salesforce; returns what Salesforce said, None if not asked."""
+        if not self._clear_store(clear) or clear.in_salesforce.empty:
+            return None
+        return self._clear_salesforce(clear)
+
+    def _conclude(self, clear: Clear, outcome: pd.DataFrame) -> None:
+        record_outcomes(self.engine, self.run, outcome, self.clock)
+        self._look_again(clear)
 
     def _clear_store(self, clear: Clear) -> bool:
         """Record the clear if the plan is still true; returns whether it was."""
@@ -230,7 +269,8 @@ class Worker:
             require_unchanged(conn, self.run)
             with conn.begin_nested() as savepoint:
                 done = self._record_clears(conn, clear)
-                is_superseded = bool(done["is_superseded"].any())
+                # a start that was killed may have recorded the clear: an opt-out since then counts
+                is_superseded = bool(done["is_superseded"].any()) or self._is_undone(conn, clear)
                 if is_superseded:
                     savepoint.rollback()
             if is_superseded:
@@ -307,17 +347,10 @@ class Worker:
 
     def _look_again(self, clear: Clear) -> None:
         """Opt the record out again if anybody of it opted out while it was cleared."""
-        chosen = self.run.settings.settings
         with transaction(self.engine) as conn:
-            states = people.read_states(
-                conn,
-                self._persons_of(clear),
-                scopes=chosen.synced_scopes,
-                with_bounces=chosen.bounces_sync,
-            )
-        if not states["is_opted_out"].fillna(False).any():
-            return
-        rows = clear.in_salesforce
+            if not self._is_undone(conn, clear):
+                return
+        rows, chosen = clear.in_salesforce, self.run.settings.settings
         log.warning("Somebody opted out while a record was cleared: it is opted out again")
         for field, of in rows.groupby("field"):
             target = Target(SalesforceObject(of["object"].iloc[0]), str(field))
@@ -327,6 +360,17 @@ class Worker:
             ):
                 outcomes = salesforce_outcomes(of.assign(target=True), result)
                 record_outcomes(self.engine, self.run, outcomes, self.clock)
+
+    def _is_undone(self, conn: Connection, clear: Clear) -> bool:
+        """Tell whether anybody of the record is opted out."""
+        chosen = self.run.settings.settings
+        states = people.read_states(
+            conn,
+            self._persons_of(clear),
+            scopes=chosen.synced_scopes,
+            with_bounces=chosen.bounces_sync,
+        )
+        return bool(states["is_opted_out"].fillna(False).any())
 
     def _persons_of(self, clear: Clear) -> Sequence[int]:
         return sorted({*clear.rows["person_id"].tolist(), *clear.acts["person_id"].tolist()})

@@ -50,6 +50,7 @@ def _move_bases(conn: Connection, run: Run, now: datetime) -> int:
         raise OpenWritesError(
             f"{unverified} writes were not read back: clear verify of this run, then close it again"
         )
+    moved = links.move_bases(conn, run, now=now)  # makes new links known: they are counted, too
     if run.kind == "night":  # a replay is no further night that somebody undid
         links.count_flips(conn, run, now=now)
-    return links.move_bases(conn, run, now=now)
+    return moved

@@ -14,8 +14,10 @@ from include.sync.clock import Clock
 from include.sync.nightly.inputs import OPT_OUTS, PEOPLE, RESUBSCRIBES
 from include.sync.nightly.steps import Counts, finish, require_same_org, stage_of
 from include.sync.preflight import access_of
+from include.sync.staging import full_disks_named
 
 
+@full_disks_named()
 def extract_store(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> Counts:
     """Stage everybody, what holds them opted out and what may end it, read in one snapshot."""
     run = runs.enter(engine, sync_run_id, "extract_store", now=clock())
@@ -37,6 +39,7 @@ def extract_store(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Cl
     return finish(engine, run, asdict(counts), clock)
 
 
+@full_disks_named()
 def extract_records(
     engine: Engine,
     client: SalesforceClient,

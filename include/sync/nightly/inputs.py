@@ -29,14 +29,17 @@ UNJUDGED: Final = "unjudged"
 SCOPE: Final = "scope"
 
 
-def choices_of(settings: Settings) -> Choices:
-    """Return what of the settings a merge depends on."""
+def choices_of(settings: Settings, access: Access) -> Choices:
+    """Return what of the settings a merge depends on.
+
+    Where Salesforce's clock is behind, a time of it may be later than it says, by that much.
+    """
     return Choices(
         fields=settings.opt_out_fields,
         rule=ConflictRule(settings.conflict_rule),
         scopes=tuple(settings.synced_scopes),
         bounces=settings.bounces_sync,
-        clock_skew=timedelta(seconds=settings.clock_skew_seconds),
+        clock_skew=timedelta(seconds=settings.clock_skew_seconds) + access.clock_behind,
         evidence_waits=timedelta(days=settings.evidence_days),
     )
 
@@ -107,7 +110,7 @@ def read_times(
     Returns:
         A `frames.Times`: empty unless there is evidence to judge.
     """
-    chosen = choices_of(run.settings.settings)
+    chosen = choices_of(run.settings.settings, access)
     asked = records_in_question(
         extract, chosen, readable=access.readable(chosen.fields), read_at=read_at(run)
     )

@@ -1,5 +1,6 @@
 """Write what was decided: opt-outs to the store, then to Salesforce."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from include.sync.clock import Clock
 from include.sync.nightly.inputs import read_at
 from include.sync.nightly.merge import RELINKS, RETIRED
 from include.sync.nightly.steps import (
+    PATIENT,
+    Again,
     Counts,
     columns_of,
     count_outcomes,
@@ -30,6 +33,8 @@ from include.sync.nightly.steps import (
     stage_of,
 )
 from include.sync.preflight import access_of
+
+log = logging.getLogger(__name__)
 
 
 def load_store(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> Counts:
@@ -100,12 +105,18 @@ def store_outcomes(
 
 
 def load_salesforce(
-    engine: Engine, client: SalesforceClient, sync_run_id: int, *, clock: Clock
+    engine: Engine,
+    client: SalesforceClient,
+    sync_run_id: int,
+    *,
+    clock: Clock,
+    again: Again = PATIENT,
 ) -> Counts:
     """Set the opt-out fields of every record whose group is opted out.
 
     Outcomes are recorded as they become known, so a killed load resumes with what is left.
-    Rejected rows do not stop the load: they are outcomes, and `report` counts them.
+    Rejected rows do not stop the load: they are outcomes, and `report` counts them. What a lock
+    kept away is tried again first.
     Until an admin has confirmed the org, Salesforce is only planned.
     """
     run = runs.enter(engine, sync_run_id, "load_salesforce", now=clock())
@@ -122,7 +133,7 @@ def load_salesforce(
     for (field, obj), rows in planned.groupby(["field", "object"]):
         target = Target(SalesforceObject(str(obj)), str(field))
         if access.fields[target.field][target.obj].updateable:
-            _write_flags(engine, client, run, target, rows, clock)
+            _write_flags(engine, client, run, target, rows, clock, again)
         else:
             record_outcomes(engine, run, read_only(rows), clock)
     with transaction(engine) as conn:
@@ -145,17 +156,22 @@ def _write_flags(
     target: Target,
     rows: pd.DataFrame,
     clock: Clock,
+    again: Again,
 ) -> None:
-    """Write and record; what may succeed a moment later (a locked record) is tried once more."""
-    again = []
-    for outcomes in _written(engine, client, run, target, rows, clock):
-        is_passing = outcomes["failure_class"] == FailureClass.RETRY.value
-        record_outcomes(engine, run, outcomes[~is_passing], clock)
-        again.append(outcomes.loc[is_passing, rows.columns])
-    left = pd.concat(again, ignore_index=True)
-    if not left.empty:
+    """Write and record; what may succeed a moment later (a locked record) is tried again."""
+    left = rows
+    for pause in (*again.pauses, None):
+        passing = [rows.iloc[:0]]
         for outcomes in _written(engine, client, run, target, left, clock):
-            record_outcomes(engine, run, outcomes, clock)
+            is_passing = outcomes["failure_class"] == FailureClass.RETRY.value
+            is_passing &= pause is not None
+            record_outcomes(engine, run, outcomes[~is_passing], clock)
+            passing.append(outcomes.loc[is_passing, rows.columns])
+        left = pd.concat(passing, ignore_index=True)
+        if left.empty or pause is None:
+            return
+        log.info("%d rows were locked: they are tried again in %g seconds", len(left), pause)
+        again.sleep(pause)
 
 
 def _written(

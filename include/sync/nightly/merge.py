@@ -26,7 +26,7 @@ from include.sync.clock import Clock
 from include.sync.nightly import inputs
 from include.sync.nightly.steps import Counts, columns_of, require_same_org, stage_of
 from include.sync.preflight import Access, access_of
-from include.sync.staging import Stage
+from include.sync.staging import Stage, full_disks_named
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ RETIRED = "retired"
 ACCEPTED = "accepted"
 
 
+@full_disks_named()
 def merge(
     engine: Engine, client: SalesforceClient, staging: UPath, sync_run_id: int, *, clock: Clock
 ) -> Counts:
@@ -56,7 +57,7 @@ def merge(
 
 def decide_for(run: Run, access: Access, extract: Extract) -> MergeResult:
     """Merge an extract under the settings of a run."""
-    chosen = inputs.choices_of(run.settings.settings)
+    chosen = inputs.choices_of(run.settings.settings, access)
     readable = access.readable(chosen.fields)
     return decide(extract, chosen, readable=readable, read_at=inputs.read_at(run))
 

@@ -1,6 +1,9 @@
 """What the steps of a night share."""
 
-from typing import Any
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
 import pandas as pd
 from sqlalchemy import Engine
@@ -15,6 +18,24 @@ from include.sync.clock import Clock
 from include.sync.staging import Stage
 
 Counts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How rows that a lock kept away are tried again within the night, before the next one does.
+
+    Somebody saves a record, or recalculates an Account, for seconds; a data load holds it longer.
+
+    Attributes:
+        pauses: seconds before each further try, of all such rows together.
+        sleep: waits.
+    """
+
+    pauses: tuple[float, ...] = (2.0, 10.0, 30.0)
+    sleep: Callable[[float], object] = time.sleep
+
+
+PATIENT: Final = Again()
 
 
 def stage_of(staging: UPath, run: Run) -> Stage:

@@ -42,10 +42,10 @@ def known_access(engine: Engine, run: Run, *, now: datetime) -> Access | None:
     return access if access.is_complete else None
 
 
-def describe_access(engine: Engine, client: SalesforceClient, run: Run) -> Access:
+def describe_access(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> Access:
     """Ask Salesforce."""
     chosen = run.settings.settings.opt_out_fields
-    return find_access(client, fields_of_interest(engine, run, chosen))
+    return find_access(client, fields_of_interest(engine, run, chosen), clock)
 
 
 def open_push(
@@ -76,7 +76,7 @@ def open_push(
 
 def _noted(engine: Engine, client: SalesforceClient, run: Run, clock: Clock) -> Access:
     """Write down what a run can read and write, for it and for the next one."""
-    access = known_access(engine, run, now=clock()) or describe_access(engine, client, run)
+    access = known_access(engine, run, now=clock()) or describe_access(engine, client, run, clock)
     now = clock()
     read_at = access.read_at or now
     with transaction(engine) as conn:

@@ -178,7 +178,7 @@ def _merge(work: Work, run: Run, groups: Groups, mine: Collection[int]) -> Merge
 
 def _ordinary(work: Work, run: Run, groups: Groups) -> MergeResult | None:
     """Decide what `merge` would, in a hundredth of its time, if all of it is ordinary."""
-    chosen = choices_of(run.settings.settings)
+    chosen = choices_of(run.settings.settings, work.access)
     return ordinary.merge(
         groups.people,
         groups.opt_outs,

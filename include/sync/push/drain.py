@@ -237,7 +237,7 @@ class _Drain:
         try:
             return push_batch(work, claimed, claim, pause=self._pause)
         except FieldNotVisibleError:
-            access = describe_access(self._engine, self._client, work.run)
+            access = describe_access(self._engine, self._client, work.run, self._clock)
             if access.fields == work.access.fields:
                 raise
             self._work = replace(work, access=access)

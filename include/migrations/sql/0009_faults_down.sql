@@ -1,0 +1,4 @@
+DROP VIEW opt_out_sync.v_undone;
+ALTER TABLE opt_out_sync.write_attempt
+    DROP COLUMN changed_by,
+    DROP COLUMN changed_at;
