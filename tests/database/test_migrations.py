@@ -96,9 +96,10 @@ def objects(engine: Engine) -> list[str]:
         return [row for query in (OBJECTS, RIGHTS) for row in conn.execute(text(query)).scalars()]
 
 
-@pytest.mark.parametrize(
-    "revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0010"]
-)
+STEPS = [f"{number:04}" for number in range(1, 12)]
+
+
+@pytest.mark.parametrize("revision", STEPS)
 def test_each_step_down_can_be_climbed_again(engine: Engine, revision: str) -> None:
     everything = objects(engine)
     downgrade(engine, revision)
@@ -109,9 +110,7 @@ def test_each_step_down_can_be_climbed_again(engine: Engine, revision: str) -> N
     assert objects(engine) == everything
 
 
-@pytest.mark.parametrize(
-    "revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0010"]
-)
+@pytest.mark.parametrize("revision", STEPS)
 def test_a_step_down_leaves_what_climbing_to_it_makes(empty_engine: Engine, revision: str) -> None:
     upgrade(empty_engine, revision)
     everything = objects(empty_engine)

@@ -27,7 +27,6 @@ def migrator(empty_engine: Engine) -> Iterator[Engine]:
     with transaction(empty_engine) as conn:
         conn.execute(text(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'x'"))
         conn.execute(text(f"ALTER DATABASE {empty_engine.url.database} OWNER TO {name}"))
-        conn.execute(text(f"GRANT SET ON PARAMETER opt_out_sync.relinks TO {name}"))
         for role in ROLES:  # of another installation on this server: they are used as they are
             conn.execute(
                 text(
@@ -48,7 +47,6 @@ def _forget(empty_engine: Engine, name: str) -> None:
     with transaction(empty_engine) as conn:
         database = empty_engine.url.database
         conn.execute(text(f"ALTER DATABASE {database} OWNER TO CURRENT_USER"))
-        conn.execute(text(f"REVOKE SET ON PARAMETER opt_out_sync.relinks FROM {name}"))
         conn.execute(text(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}"))
 
 

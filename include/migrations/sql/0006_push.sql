@@ -81,7 +81,32 @@ CREATE TRIGGER person_is_pushed AFTER UPDATE OF salesforce_id ON engagement.pers
     FOR EACH ROW
     WHEN (NEW.salesforce_id IS NOT NULL AND OLD.salesforce_id IS DISTINCT FROM NEW.salesforce_id)
     EXECUTE FUNCTION opt_out_sync.signal_person();
-ALTER FUNCTION engagement.relink_person SET opt_out_sync.relinks = 'on';
+-- What the sync corrects says so for as long as it takes: by a call, because only a superuser may
+-- declare it with the function.
+CREATE OR REPLACE FUNCTION engagement.relink_person(
+    person_id          bigint,
+    from_salesforce_id text,
+    to_salesforce_id   text
+) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_relinked boolean;
+BEGIN
+    IF coalesce(relink_person.to_salesforce_id, '') !~ '^(003|00Q)[0-9A-Za-z]{15}$' THEN
+        RAISE EXCEPTION 'a person is linked to a Contact or Lead by an Id of 18 characters'
+            USING ERRCODE = 'OS001';
+    END IF;
+    PERFORM set_config('opt_out_sync.relinks', 'on', true);
+    UPDATE engagement.person AS p
+    SET salesforce_id = relink_person.to_salesforce_id, updated_at = now()
+    WHERE p.id = relink_person.person_id
+      AND engagement.record_key(p.salesforce_id)
+          = engagement.record_key(relink_person.from_salesforce_id);
+    is_relinked := FOUND;
+    PERFORM set_config('opt_out_sync.relinks', 'off', true);
+    RETURN is_relinked;
+END
+$$;
 
 -- Settings take effect at once: "resume" wakes the push.
 CREATE FUNCTION opt_out_sync.wake_push() RETURNS trigger LANGUAGE plpgsql

@@ -59,7 +59,25 @@ DROP FUNCTION opt_out_sync.business_days_after;
 DROP TRIGGER settings_version_wakes_push ON opt_out_sync.settings_version;
 DROP TRIGGER person_is_pushed ON engagement.person;
 DROP TRIGGER unsubscribe_is_pushed ON engagement.unsubscribe;
-ALTER FUNCTION engagement.relink_person RESET opt_out_sync.relinks;
+CREATE OR REPLACE FUNCTION engagement.relink_person(
+    person_id          bigint,
+    from_salesforce_id text,
+    to_salesforce_id   text
+) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF coalesce(relink_person.to_salesforce_id, '') !~ '^(003|00Q)[0-9A-Za-z]{15}$' THEN
+        RAISE EXCEPTION 'a person is linked to a Contact or Lead by an Id of 18 characters'
+            USING ERRCODE = 'OS001';
+    END IF;
+    UPDATE engagement.person AS p
+    SET salesforce_id = relink_person.to_salesforce_id, updated_at = now()
+    WHERE p.id = relink_person.person_id
+      AND engagement.record_key(p.salesforce_id)
+          = engagement.record_key(relink_person.from_salesforce_id);
+    RETURN FOUND;
+END
+$$;
 DROP FUNCTION opt_out_sync.wake_push;
 DROP FUNCTION opt_out_sync.signal_person;
 DROP FUNCTION opt_out_sync.signal_acts;

@@ -1,4 +1,4 @@
--- Back to 0007. Who gave a push up, and what look-ups were made with, is lost.
+-- Back to 0008. Who gave a push up, and what look-ups were made with, is lost.
 
 REVOKE SELECT ON opt_out_sync.opt_out_alembic_version FROM opt_out_admin, opt_out_sync_writer;
 REVOKE SELECT (erased_at, opt_outs) ON opt_out_sync.erasure FROM opt_out_analyst;

@@ -2,15 +2,15 @@
 
 from include.migrations.run_sql import run_sql
 
-revision = "0012"
-down_revision = "0011"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    run_sql("0012_speed.sql")
+    run_sql("0011_speed.sql")
 
 
 def downgrade() -> None:
-    run_sql("0012_speed_down.sql")
+    run_sql("0011_speed_down.sql")

@@ -1,4 +1,4 @@
--- The older release refuses settings that it does not know, and needs no label.
+-- Back to 0009. The older release refuses settings that it does not know, and needs no label.
 DROP TRIGGER settings_version_insert_only ON opt_out_sync.settings_version;
 UPDATE opt_out_sync.settings_version SET document = document - 'sales_opt_out_label';
 CREATE TRIGGER settings_version_insert_only BEFORE UPDATE OR DELETE

@@ -2,8 +2,8 @@
 
 from include.migrations.run_sql import run_sql
 
-revision = "0011"
-down_revision = "0010"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -13,4 +13,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_sql("0011_label_down.sql")
+    run_sql("0010_label_down.sql")

@@ -2,15 +2,15 @@
 
 from include.migrations.run_sql import run_sql
 
-revision = "0010"
-down_revision = "0009"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    run_sql("0010_reports.sql")
+    run_sql("0009_reports.sql")
 
 
 def downgrade() -> None:
-    run_sql("0010_reports_down.sql")
+    run_sql("0009_reports_down.sql")

@@ -58,3 +58,30 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION engagement.record_sync_opt_outs FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION engagement.record_sync_opt_outs TO opt_out_sync_writer;
+
+-- An early 0006 declared the setting with the function, which only a superuser may: the same again,
+-- for who migrated then.
+CREATE OR REPLACE FUNCTION engagement.relink_person(
+    person_id          bigint,
+    from_salesforce_id text,
+    to_salesforce_id   text
+) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_relinked boolean;
+BEGIN
+    IF coalesce(relink_person.to_salesforce_id, '') !~ '^(003|00Q)[0-9A-Za-z]{15}$' THEN
+        RAISE EXCEPTION 'a person is linked to a Contact or Lead by an Id of 18 characters'
+            USING ERRCODE = 'OS001';
+    END IF;
+    PERFORM set_config('opt_out_sync.relinks', 'on', true);
+    UPDATE engagement.person AS p
+    SET salesforce_id = relink_person.to_salesforce_id, updated_at = now()
+    WHERE p.id = relink_person.person_id
+      AND engagement.record_key(p.salesforce_id)
+          = engagement.record_key(relink_person.from_salesforce_id);
+    is_relinked := FOUND;
+    PERFORM set_config('opt_out_sync.relinks', 'off', true);
+    RETURN is_relinked;
+END
+$$;
