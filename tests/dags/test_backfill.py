@@ -74,12 +74,18 @@ class Backfills:
         begin, end = logical_dates(first, last)
         command = ["airflow", "backfill", "create", "--dag-id", DAG]
         command += ["--from-date", begin, "--to-date", end, *options]
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-        return done.stdout
+
+        def done():
+            process = subprocess.run(
+                [sys.executable, "-m", *command],
+                env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            # the one before is noticed to be over every 30 seconds
+            return None if "AlreadyRunningBackfill" in process.stderr else process
+
+        process = self.airflow.wait_for(done)
+        assert process.returncode == 0, process.stdout[-4000:] + process.stderr[-4000:]
+        return process.stdout
 
     def from_page(self, first, last, reprocess="none", active=1):
         """What the form of Airflow's page sends. It refuses a second backfill at a time."""

@@ -48,7 +48,7 @@ def test_there_is_always_one_run_and_it_waits_without_a_worker(dag):
 def test_a_failed_push_is_tried_again_within_seconds(dag):
     push = dag.get_task(PUSH)
     assert push.upstream_task_ids == {SENSOR}
-    assert (push.retries, push.retry_delay.total_seconds()) == (3, 2.0)
+    assert (push.retries, push.retry_delay.total_seconds()) == (5, 2.0)
 
 
 # -- in a running Airflow

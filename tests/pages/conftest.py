@@ -80,7 +80,7 @@ def pages(server_url, company, tmp_path_factory) -> Iterator[AirflowServer]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # as long as it runs, nothing else can run an event loop
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = start_chromium(playwright)

@@ -16,7 +16,8 @@ ROWS = pd.DataFrame({"record_id": CONTACTS, "account_id": ACCOUNTS})
 
 
 def describe(*fields: str, updateable: bool = True) -> Answer:
-    return Answer(body={"fields": [{"name": each, "updateable": updateable} for each in fields]})
+    known = {"type": "boolean", "updateable": updateable}
+    return Answer(body={"fields": [{"name": each, **known} for each in fields]})
 
 
 def result(account: str, code: str | None = None) -> dict[str, object]:

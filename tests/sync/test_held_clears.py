@@ -467,7 +467,9 @@ def test_a_rejection_is_about_what_was_held_when_it_was_asked(world):
 def test_consent_that_is_held_does_not_expire(world):
     pairs, consents = hold(world)
     Question(world).time_out()
-    world.clock = lambda: utc_now() + timedelta(days=30)
+    month = timedelta(days=30)
+    world.clock = lambda: utc_now() + month
+    world.org.set_clock(month.total_seconds())
     red_night(world)
     assert {world.judgement(act) for act in consents} == {("held", "HELD")}
     Question(world).approve()

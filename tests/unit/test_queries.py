@@ -19,6 +19,12 @@ CONSTANT = re.compile(r"[A-Z_]+|'(.*)'\.join\([A-Z_]+\)")
 MADE_BY_US = {
     # names of objects and fields: `checked_field`, members of SalesforceObject, or literals;
     # Ids: `normalised` lets nothing else through, `id_lists` quotes them
+    "include/salesforce/administration.py": {"columns"},
+    "include/salesforce/client.py": {"obj.value", "checked_field(field)"},
+    "include/salesforce/organization.py": {
+        "parent", "checked_field(field)", "since.astimezone(UTC)", "ids",
+    },
+    "include/salesforce/permission_sets.py": {"set_id", "user_id"},  # as Salesforce told them
     "include/salesforce/history.py": {"parent", "ids", "names", "each"},
     "include/salesforce/records.py": {"columns", "selection.obj.value"},
     "include/salesforce/rest_query.py": {
