@@ -15,8 +15,6 @@ from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.sync.clock import utc_now
-
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from starlette.requests import Request
@@ -142,12 +140,14 @@ def notifiers() -> list[str]:
 @cache
 def pages() -> "ASGIApp":
     """Build the application; each process of the API server does so when it is first asked."""
+    from include.store.clock import clock_of
     from include.web.app import create_app
     from include.web.services import Services
 
+    store = cache(connections.store)
     return create_app(
         Services(
-            store=cache(connections.store),
+            store=store,
             salesforce=connections.salesforce,
             administration=administration,
             staging=connections.staging,
@@ -155,7 +155,7 @@ def pages() -> "ASGIApp":
             notifiers=notifiers,
             sign_in=sign_in,
             own_hosts=own_hosts,
-            clock=utc_now,
+            clock=lambda: clock_of(store())(),  # as everything that is dated in the store
         )
     )
 

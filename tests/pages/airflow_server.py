@@ -40,6 +40,7 @@ class AirflowServer:
     """Asks for pages in the name of somebody."""
 
     url: str
+    manager: str
     tokens: dict[str, str] = field(default_factory=dict)
 
     def token(self, who: str) -> str:
@@ -88,7 +89,7 @@ def airflow_server(
     """Start an API server over an empty metadata database; stop it at the end."""
     config = Config(home, *free_ports(3))
     environment = _environment(config, manager, metadata_url, store_url) | dict(more or {})
-    server = AirflowServer(config.airflow_url)
+    server = AirflowServer(config.airflow_url, manager)
     with Supervisor(home / "processes.json", home / "logs", grace=5.0) as supervisor:
         _finish(supervisor, environment, "migrate", "airflow", "db", "migrate")
         if manager == FAB:
