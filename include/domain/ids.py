@@ -12,7 +12,7 @@ Everything works on whole columns: a million Ids are classified in about a secon
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +112,25 @@ def record_keys(*columns: pd.Series) -> list[Keys]:
         np.searchsorted(known, prefix) * _RECORDS_PER_PREFIX + _pack_number(matrix)
         for matrix, prefix in zip(matrices, prefixes, strict=True)
     ]
+
+
+def fingerprints(record_ids: pd.Series) -> npt.NDArray[np.uint64]:
+    """Return a number of 64 bits for each valid 18-character Id, the same wherever it is asked.
+
+    Unlike `record_keys` it needs no other Ids to compare with, so files can be read piece by piece;
+    that two Ids share a number is possible and harmless where records are only dealt out by it.
+    """
+    matrix = _matrix(_strings(record_ids), 18)
+    return mixed(_pack_number(matrix).view(np.uint64) ^ mixed(_pack_prefix(matrix)))
+
+
+def mixed(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """Mix the bits of 64-bit integers, so that their remainders are even (splitmix64)."""
+    bits = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed_bits: npt.NDArray[np.uint64] = bits ^ (bits >> np.uint64(31))
+    return mixed_bits
 
 
 def _factorised(columns: tuple[pd.Series, ...]) -> list[Keys]:

@@ -62,7 +62,7 @@ class MergeResult:
             missing or its record is gone, and per malformed Id: `person_id`, `salesforce_id`,
             `code`. The whole list, whatever was told before.
         counts: links by code, agreed and unreadable ones included.
-        lost: by object, how many known links lost their record since the last run (deleted ones
+        lost: by object of known links, how many lost their record since the last run (deleted ones
             aside), and how many known links there are.
         opted_out: by object, how many visible records say opted out, and how many there are.
         crowded: records with so many persons that somebody should look.
@@ -331,8 +331,9 @@ def _lost(links: Links, life: Life, lost: Bools) -> dict[str, tuple[int, int]]:
     counts = {}
     for obj in SalesforceObject:
         of = is_in(life.linked.object, [obj])[links.place]
-        if (gone & of).any():
-            counts[str(obj)] = (int((gone & of).sum()), int((links.is_known & of).sum()))
+        known = int((links.is_known & of).sum())
+        if known:
+            counts[str(obj)] = (int((gone & of).sum()), known)
     return counts
 
 

@@ -6,6 +6,7 @@ that has just been committed should not wait for that. What is decided here is e
 decides: the rule is looked up in the same table, and a test compares the two in any world.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -29,6 +30,7 @@ from include.domain.conflicts import (
 from include.domain.lifecycle import Readable
 from include.domain.merge import MergeResult
 from include.domain.row_parts import DTYPES, TIME
+from include.domain.values import SalesforceObject
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _UNKNOWN: Final = np.iinfo(np.int64).min  # how numpy spells a time that is not known
@@ -172,6 +174,7 @@ def _result(decided: list[_Row], choices: Choices, readable: Readable) -> MergeR
     ]
     objects = [row.record.object for row in decided if row.field == choices.fields[0]]
     looked_at = sorted({str(each) for of in readable.values() for each in of})
+    known = Counter(row.record.object for row in decided if row.link is not _NEW)
     return MergeResult(
         decisions=_decisions(decided, codes, choices),
         judgements=rows.NO_JUDGEMENTS,
@@ -180,7 +183,7 @@ def _result(decided: list[_Row], choices: Choices, readable: Readable) -> MergeR
         visibility=_VISIBILITY,
         unlinked=_UNLINKED,
         counts={str(code): codes.count(code) for code in {*codes}},
-        lost={},
+        lost={str(each): (0, known[each]) for each in SalesforceObject if known[each]},
         opted_out={each: (0, objects.count(each)) for each in looked_at},
         crowded=[],
     )
