@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from include.domain.aligned import Bools, Integers
 from include.domain.frames import Extract
+from include.domain.ids import classify
 from include.domain.merge import MergeResult
 
 _RECORD_KEY: Final = 15  # an Id of 18 characters names the same record as its first 15
@@ -88,8 +89,9 @@ def _whole_groups(extract: Extract, result: MergeResult, scope: Scope) -> tuple[
     People and records are numbered once, so that each round is a look-up in arrays: a million
     links take a second, however long the chains are.
     """
+    usable = classify(extract.people["salesforce_id"])["record_id"]  # nonsense joins nobody
     pairs = [
-        _pairs(extract.people, "salesforce_id"),
+        _pairs(extract.people.assign(salesforce_id=usable), "salesforce_id"),
         _pairs(result.relinks, "to_record_id"),
         _pairs(result.decisions, "record_id"),
     ]
