@@ -20,7 +20,18 @@ from typing import Any
 
 from benchmarks.night_world import Evening, evening
 
-PARTS = ("preflight", "extract", "merge", "audit", "load", "verify", "close", "night")
+PARTS = (
+    "preflight",
+    "extract",
+    "split",
+    "decide",
+    "merge",
+    "audit",
+    "load",
+    "verify",
+    "close",
+    "night",
+)
 FIGURES = ("seconds", "program", "cpu")
 
 

@@ -12,6 +12,7 @@ from airflow.providers.salesforce.operators.bulk import SalesforceBulkOperator
 from sqlalchemy import Engine
 from upath import UPath
 
+from include.deployment import Deployment
 from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.salesforce.session import SalesforceSession
@@ -38,6 +39,7 @@ class Way:
 def product(engine: Engine, folder: Path) -> Parts:
     """The steps of the night as its tasks call them, each with a client of its own."""
     staging, now = UPath(folder), utc_now
+    rows = Deployment(staging=str(folder)).shard_rows
 
     def begin() -> int | None:
         trigger = Trigger("benchmark", None, False)
@@ -52,7 +54,15 @@ def product(engine: Engine, folder: Path) -> Parts:
                 engine, _client(), staging, run, obj, clock=now
             ),
         )
-    yield "merge", lambda: nightly.merge(engine, _client(), staging, run, clock=now)
+    dealt = yield "split", lambda: nightly.split(engine, staging, run, shard_rows=rows, clock=now)
+    for shard in range(dealt["shards"]):
+        yield (
+            "decide",
+            lambda shard=shard: nightly.decide(  # type: ignore[misc]
+                engine, _client(), staging, run, shard, clock=now
+            ),
+        )
+    yield "merge", lambda: nightly.merge(engine, staging, run, clock=now)
     yield "load", lambda: nightly.load_store(engine, staging, run, clock=now)
     yield "load", lambda: nightly.load_salesforce(engine, _client(), run, clock=now)
     yield "load", lambda: nightly.load_clears(engine, _client(), staging, run, clock=now)

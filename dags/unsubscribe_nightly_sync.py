@@ -1,12 +1,14 @@
 """Every night at 8 pm Pacific the store and Salesforce agree again on who has opted out.
 
-**extract → merge → load → verify → close → report**
+**extract → split → decide → merge → load → verify → close → report**
 
 1. `preflight` takes the lease (one night at a time) and checks what can be read and written.
 2. `extract` stages the store's opt-outs and the opt-out fields of every Contact and Lead.
-3. `merge` compares everything with everything and decides each group by the conflict rules.
-4. `load` writes the opt-outs, first the store, then Salesforce; last what evidence clears.
-5. `verify` reads back what was written; `close` moves the bases; `report` decides the colour.
+3. `split` adds what earlier nights know; three million people and more are dealt out to shards.
+4. `decide` compares everything with everything and decides each group by the conflict rules, shard
+   by shard; `merge` records all of it, or nothing.
+5. `load` writes the opt-outs, first the store, then Salesforce; last what evidence clears.
+6. `verify` reads back what was written; `close` moves the bases; `report` decides the colour.
 
 Every night is a full comparison, so a missed night needs nothing: the next one covers it.
 
@@ -89,6 +91,8 @@ def unsubscribe_nightly_sync():
     (
         preflight()
         >> (extracted := extract())
+        >> (shards := task(night.split)(SYNC_RUN_ID))
+        >> step(night.decide).partial(sync_run_id=SYNC_RUN_ID).expand(shard=shards)
         >> step(night.merge)(SYNC_RUN_ID)
         >> load()
         >> step(night.verify)(SYNC_RUN_ID)

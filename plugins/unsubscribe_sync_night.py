@@ -76,16 +76,41 @@ def extract_records(sync_run_id: int, obj: str) -> Counts:
     )
 
 
-def merge(sync_run_id: int) -> Counts:
-    """Decide every link and record what changes, with its inputs and its reason."""
+def split(sync_run_id: int) -> list[int]:
+    """Add what earlier nights know, and deal everything out; return the numbers of the shards."""
+    from include.deployment import Deployment
     from include.sync import nightly
 
-    return nightly.merge(
+    counts = nightly.split(
+        connections.store(),
+        connections.staging(),
+        sync_run_id,
+        shard_rows=Deployment.from_environment().shard_rows,
+        clock=connections.clock(),
+    )
+    return list(range(counts["shards"]))
+
+
+def decide(sync_run_id: int, shard: int) -> Counts:
+    """Decide every link of one shard."""
+    from include.sync import nightly
+
+    return nightly.decide(
         connections.store(),
         connections.salesforce(),
         connections.staging(),
         sync_run_id,
+        shard,
         clock=connections.clock(),
+    )
+
+
+def merge(sync_run_id: int) -> Counts:
+    """Record what was decided and what changes, with its inputs and its reason."""
+    from include.sync import nightly
+
+    return nightly.merge(
+        connections.store(), connections.staging(), sync_run_id, clock=connections.clock()
     )
 
 

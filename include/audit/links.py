@@ -8,11 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
+from upath import UPath
 
 from include.audit.planner import for_many_rows
 from include.audit.runs import Run, guard
 from include.domain.conflicts import TUG_OF_WAR_AFTER
-from include.store.bulk import fetch_arrow, snapshot, staged, to_pandas
+from include.store.bulk import fetch_arrow, snapshot, staged, to_pandas, write_parquet
 from include.store.database import sql_file
 from include.store.errors import database_errors
 
@@ -64,18 +65,29 @@ def read_links(
         the opt-out which Salesforce still shows, null: none), `flips` int64 (closed nights running
         in which Salesforce undid what was written).
     """
-    named = [fields] if isinstance(fields, str) else list(fields or [])
-    parameters = {
-        "org_id": org_id,
-        "fields": ",".join(named),
-        "every_field": str(fields is None).lower(),
-    }
+    parameters = _parameters(org_id, fields)
     query = "links_of_all_fields" if fields is None else "links"
     if person_ids is not None:
         parameters["person_ids"] = ",".join(str(person) for person in person_ids)
         query = "links_of_people"
     with database_errors(), snapshot(engine, parameters) as database:
         return to_pandas(database.read(HERE, query))
+
+
+def extract_links(engine: Engine, org_id: str, destination: UPath) -> int:
+    """Write every link of one org to a Parquet file, as they are at one instant, batch by batch.
+
+    Args:
+        engine: the store.
+        org_id: the org, 18 characters.
+        destination: one row per link, the columns of `read_links`; replaced by the next call.
+
+    Returns:
+        How many there are.
+    """
+    with database_errors(), snapshot(engine, _parameters(org_id, None)) as database:
+        rows = database.read(HERE, "links_of_all_fields")
+        return write_parquet(rows, rows.schema, destination)
 
 
 @database_errors()
@@ -87,6 +99,15 @@ def links_of(conn: Connection, org_id: str, person_ids: Iterable[int]) -> pd.Dat
     """
     values = {"org_id": org_id, "person_ids": [int(each) for each in person_ids]}
     return fetch_arrow(conn.execute(sql_file(HERE, "links_of"), values), LINKS)
+
+
+def _parameters(org_id: str, fields: str | Sequence[str] | None) -> dict[str, str]:
+    named = [fields] if isinstance(fields, str) else list(fields or [])
+    return {
+        "org_id": org_id,
+        "fields": ",".join(named),
+        "every_field": str(fields is None).lower(),
+    }
 
 
 @database_errors()

@@ -169,13 +169,5 @@ def _count(database: Snapshot, query: str, column: str) -> int:
 
 def _write(database: Snapshot, query: str, destination: UPath) -> int:
     """Write what a query returns and say how many rows there were."""
-    rows, count = database.read(HERE, query), 0
-
-    def counted() -> Iterable[pa.RecordBatch]:
-        nonlocal count
-        for batch in rows:
-            count += batch.num_rows
-            yield batch
-
-    write_parquet(iter(counted()), rows.schema, destination)
-    return count
+    rows = database.read(HERE, query)
+    return write_parquet(rows, rows.schema, destination)

@@ -32,6 +32,7 @@ from include.sync import nightly
 from include.sync.clock import Clock
 from include.sync.held_decision import decide_again
 from include.sync.nightly.merge import record
+from include.sync.nightly.results import Results
 from include.sync.nightly.steps import Counts, require_same_org, stage_of
 from include.sync.preflight import Trigger, access_of, preflight
 
@@ -250,7 +251,7 @@ def _decide(
     access = access_of(engine, run.id)
     stage = stage_of(staging, run)
     result = decide_again(engine, client, stage, run, access, person_ids, clock=clock)
-    record(engine, run, result, clock, may_hold=False)
+    record(engine, run, Results.of(result), clock, may_hold=False)
     log.info("Decided the clears of %d people again", len(person_ids))
 
 

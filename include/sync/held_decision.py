@@ -19,7 +19,8 @@ from include.salesforce.client import SalesforceClient
 from include.sync.clock import Clock
 from include.sync.groups import Reader
 from include.sync.nightly import inputs
-from include.sync.nightly.merge import ACCEPTED, decide_for
+from include.sync.nightly.decide import decide_for
+from include.sync.nightly.results import ACCEPTED
 from include.sync.preflight import Access
 from include.sync.staging import Stage
 

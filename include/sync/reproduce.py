@@ -6,6 +6,7 @@ decided; what became of it afterwards stands in the audit only.
 
 import csv
 import hashlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -21,7 +22,8 @@ from include.domain.errors import PermanentSyncError
 from include.domain.merge import MergeResult
 from include.store.bulk import to_arrow
 from include.sync.nightly import inputs
-from include.sync.nightly.merge import decide_for, of_interval, unlinked_decisions
+from include.sync.nightly.decide import decide_for, of_interval, scope_of
+from include.sync.nightly.merge import unlinked_decisions
 from include.sync.nightly.steps import stage_of
 from include.sync.preflight import access_of
 from include.sync.staging import KEEP, Stage, StagingIncompleteError
@@ -74,9 +76,9 @@ def reproduce(engine: Engine, staging: UPath, run_id: int, *, now: datetime) -> 
     """
     run = runs.find(engine, run_id)
     _require_decided(engine, run)
-    result = _merged(engine, stage_of(staging, run), run, now)
     recorded = decisions.recorded(engine, run.id)
-    ours, theirs = decisions.as_text(_again(run, result, recorded)), decisions.as_text(recorded)
+    again = _merged(engine, stage_of(staging, run), run, recorded, now)
+    ours, theirs = decisions.as_text(again), decisions.as_text(recorded)
     difference = None if ours == theirs else _first_difference(theirs, ours)
     return Reproduction(run.night, len(recorded), hashlib.sha256(theirs).hexdigest(), difference)
 
@@ -90,14 +92,19 @@ def _require_decided(engine: Engine, run: Run) -> None:
         raise CannotReproduceError(f"run {run.id} recorded no decisions: its merge did not finish")
 
 
-def _merged(engine: Engine, stage: Stage, run: Run, now: datetime) -> MergeResult:
+def _merged(engine: Engine, stage: Stage, run: Run, recorded: pa.Table, now: datetime) -> pa.Table:
+    """Merge shard by shard, as the night did, and put together what it would have recorded."""
     access = access_of(engine, run.id)
+    told = recorded.filter(pyarrow.compute.is_null(recorded["record_id"]))["person_id"].to_pylist()
+    parts = [DECISIONS.empty_table()]
     try:
-        extract = inputs.load_extract(stage, access)
-        people = set(stage.read(inputs.SCOPE)["person_id"]) if run.kind == "replay" else set()
+        people = scope_of(stage, run)
+        for extract in inputs.load_extracts(engine, stage, run, access):
+            result = of_interval(run, extract, decide_for(run, access, extract), people)
+            parts += _again(run, result, told)
     except StagingIncompleteError as error:
         raise _gone(run, now) from error
-    return of_interval(run, extract, decide_for(run, access, extract), people)
+    return pa.concat_tables(parts)
 
 
 def _gone(run: Run, now: datetime) -> CannotReproduceError:
@@ -113,16 +120,15 @@ def _gone(run: Run, now: datetime) -> CannotReproduceError:
     )
 
 
-def _again(run: Run, result: MergeResult, recorded: pa.Table) -> pa.Table:
-    """Put together what a night records: what is decided, and who is news without a record.
+def _again(run: Run, result: MergeResult, told: Collection[int]) -> Iterator[pa.Table]:
+    """Return what a night records: what is decided, and who is news without a record.
 
     Who was news depends on the nights before; whoever is recorded as such must be found again.
     """
     unlinked = result.unlinked[~result.unlinked["person_id"].isin(result.decisions["person_id"])]
-    told = recorded.filter(pyarrow.compute.is_null(recorded["record_id"]))["person_id"]
-    news = unlinked[unlinked["person_id"].isin(told.to_pylist()).to_numpy(bool)]
-    parts = (result.decisions, unlinked_decisions(run, news))
-    return pa.concat_tables([to_arrow(part, DECISIONS) for part in parts])
+    news = unlinked[unlinked["person_id"].isin(told).to_numpy(bool)]
+    for part in (result.decisions, unlinked_decisions(run, news)):
+        yield to_arrow(part, DECISIONS)
 
 
 def _first_difference(recorded: bytes, again: bytes) -> Difference:

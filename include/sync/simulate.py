@@ -3,6 +3,7 @@
 Pure but for reading: nothing is written, neither side is asked.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,20 +81,34 @@ def simulate(engine: Engine, staging: UPath, run: Run, after: Settings) -> Simul
     try:
         access = access_of(engine, run.id)
         _require_fields(run, access, after)
-        extract = inputs.load_extract(stage_of(staging, run), access)
+        return _of_shards(engine, staging, run, access, after)
     except (StagingIncompleteError, KeyError):  # preflight did not finish: it counted nothing
         raise CannotSimulateError(
             f"the extract of run {run.id} is not there: it is kept for {KEEP.days} days, from the "
             "merge of the night on; choose a newer night, and check OPT_OUT_SYNC_STAGING"
         ) from None
+
+
+def _of_shards(
+    engine: Engine, staging: UPath, run: Run, access: Access, after: Settings
+) -> Simulation:
+    """Merge one shard after the other: only what differs is kept of it."""
     before = run.settings.settings
-    was, would = (_merge(run, access, extract, chosen) for chosen in (before, after))
+    codes, verdicts = (Counter[str](), Counter[str]()), (Counter[str](), Counter[str]())
+    differences = []
+    for extract in inputs.load_extracts(engine, stage_of(staging, run), run, access):
+        both = [_merge(run, access, extract, chosen) for chosen in (before, after)]
+        for place, result in enumerate(both):
+            codes[place].update(result.counts)
+            verdicts[place].update(_verdicts(result))
+        differences.append(_differences(*both))
+    found = pd.concat(differences, ignore_index=True)
     return Simulation(
         before,
         after,
-        _side_by_side(pd.Series(was.counts), pd.Series(would.counts)),
-        _side_by_side(_verdicts(was), _verdicts(would)),
-        _differences(was, would),
+        _side_by_side(*codes),
+        _side_by_side(*verdicts),
+        found.sort_values(["person_id", "record_id", "field"], ignore_index=True),
     )
 
 
@@ -116,14 +131,15 @@ def _merge(run: Run, access: Access, extract: Extract, chosen: Settings) -> Merg
     )
 
 
-def _verdicts(result: MergeResult) -> pd.Series:
+def _verdicts(result: MergeResult) -> list[str]:
     judged = result.judgements
-    return (judged["verdict"].astype("str") + " " + judged["code"].astype("str")).value_counts()
+    said = zip(judged["verdict"], judged["code"], strict=True)
+    return [f"{verdict} {code}" for verdict, code in said]
 
 
-def _side_by_side(before: pd.Series, after: pd.Series) -> pd.DataFrame:
-    both = pd.DataFrame({"before": before, "after": after}).fillna(0).astype("int64")
-    return both.sort_index()
+def _side_by_side(before: Counter[str], after: Counter[str]) -> pd.DataFrame:
+    counted = {"before": pd.Series(before, dtype="int64"), "after": pd.Series(after, dtype="int64")}
+    return pd.DataFrame(counted).fillna(0).astype("int64").sort_index()
 
 
 def _differences(before: MergeResult, after: MergeResult) -> pd.DataFrame:

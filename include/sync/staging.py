@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -19,11 +19,12 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from include.domain.errors import PermanentSyncError, TransientSyncError
-from include.store.bulk import write_parquet
+from include.store.bulk import to_arrow, write_parquet
 
 log = logging.getLogger(__name__)
 
 KEEP = timedelta(days=14)
+ROWS_AT_ONCE = 250_000
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -56,16 +57,29 @@ def full_disks_named() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The files of one run of one night below `root`."""
+    """The files of one run of one night below `root`, or of one shard of it.
+
+    Attributes:
+        root: `OPT_OUT_SYNC_STAGING`.
+        night: which.
+        sync_run_id: of the run.
+        shard: name of the shard; empty: the whole.
+    """
 
     root: UPath
     night: date
     sync_run_id: int
+    shard: str = ""
+
+    def of_shard(self, number: int, count: int) -> "Stage":
+        """Return where a shard's files rest; the only one is the whole."""
+        return self if count == 1 else replace(self, shard=f"shard={number}-of-{count}")
 
     @property
     def prefix(self) -> UPath:
         """The folder of this run."""
-        return self.root / f"night={self.night.isoformat()}" / f"run={self.sync_run_id}"
+        folder = self.root / f"night={self.night.isoformat()}" / f"run={self.sync_run_id}"
+        return folder / self.shard if self.shard else folder
 
     def prepare(self, name: str) -> UPath:
         """Return where to write the file `name`; an older manifest of it is taken away first."""
@@ -79,11 +93,24 @@ class Stage:
         manifest = {"rows": rows, "completed_at": at.isoformat()}
         self._manifest(name).write_text(json.dumps(manifest))
 
-    def write(self, name: str, frame: pd.DataFrame, at: datetime) -> None:
-        """Write a frame whole, with its manifest. Repeating overwrites."""
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-        write_parquet(iter(table.to_batches()), table.schema, self.prepare(name))
-        self.complete(name, len(frame), at)
+    def write(
+        self, name: str, frame: pd.DataFrame, at: datetime, schema: pa.Schema | None = None
+    ) -> None:
+        """Write a frame whole, with its manifest. Repeating overwrites.
+
+        Args:
+            name: of the file.
+            frame: its rows.
+            at: when.
+            schema: its columns, where the frame's own types do not say enough: without a row, or
+                where a column holds nothing.
+        """
+        if schema is None:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+        else:
+            table = to_arrow(frame, schema)
+        rows = write_parquet(table.to_batches(), table.schema, self.prepare(name))
+        self.complete(name, rows, at)
 
     def read(self, name: str) -> pd.DataFrame:
         """Read a complete file as an Arrow-backed frame.
@@ -93,11 +120,38 @@ class Stage:
         """
         with self._open(name) as file:
             table = pq.read_table(file)
-        if table.num_rows != self._expected_rows(name):
+        self._require_whole(name, table.num_rows)
+        return table.to_pandas(types_mapper=pd.ArrowDtype)  # type: ignore[no-any-return]
+
+    def batches(self, name: str) -> Iterator[pa.RecordBatch]:
+        """Read a complete file piece by piece.
+
+        Raises:
+            StagingIncompleteError: as for `read`; before the first piece.
+        """
+        with self._open(name) as file:
+            parquet = pq.ParquetFile(file)
+            self._require_whole(name, parquet.metadata.num_rows)
+            yield from parquet.iter_batches(ROWS_AT_ONCE)
+
+    def rows(self, name: str) -> int:
+        """Return how many rows a complete file has.
+
+        Raises:
+            StagingIncompleteError: it has no manifest.
+        """
+        return self._expected_rows(name)
+
+    def schema(self, name: str) -> pa.Schema:
+        """Return the columns of a file."""
+        with self._open(name) as file:
+            return pq.ParquetFile(file).schema_arrow
+
+    def _require_whole(self, name: str, rows: int) -> None:
+        if rows != self._expected_rows(name):
             raise StagingIncompleteError(
                 f"staged file {name} of run {self.sync_run_id} is cut short"
             )
-        return table.to_pandas(types_mapper=pd.ArrowDtype)  # type: ignore[no-any-return]
 
     def _open(self, name: str):  # type: ignore[no-untyped-def]  # the file type of any filesystem
         try:

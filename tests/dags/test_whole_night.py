@@ -18,7 +18,7 @@ from tests.conftest import new_database
 
 ROOT = Path(__file__).parents[2]
 STEPS = {
-    "preflight", "extract.store", "extract.contact", "extract.lead", "merge",
+    "preflight", "extract.store", "extract.contact", "extract.lead", "split", "decide", "merge",
     "load.store", "load.salesforce", "load.clears", "verify", "close", "report",
 }  # fmt: skip
 

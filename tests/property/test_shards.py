@@ -37,7 +37,7 @@ def dealt(extract, count):
         "links": parts.of_links(extract.links),
         "times": parts.of_records(extract.times["record_id"]),
     }
-    assert all(((0 <= shard) & (shard < count)).all() for shard in of.values())
+    assert all(((shard >= 0) & (shard < count)).all() for shard in of.values())
     return [
         Extract(**{name: part(getattr(extract, name), shard == n) for name, shard in of.items()})
         for n in range(count)

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from upath import UPath
 
+from include.audit.runs import find
 from include.domain.values import SalesforceObject
 from include.salesforce.bulk_jobs import Polling
 from include.salesforce.client import SalesforceClient
@@ -25,7 +26,10 @@ from include.salesforce.session import Backoff, SalesforceSession
 from include.store.database import connect
 from include.sync import nightly
 from include.sync.clock import utc_now
+from include.sync.nightly.inputs import shards_of
 from include.sync.preflight import Trigger, preflight
+
+SHARD_ROWS = 700  # so that a night is cut
 
 At = Callable[[str], None]
 OF_ONE_RECORD = re.compile(r"/(003|00Q|001|750)[0-9A-Za-z]{12,15}")
@@ -116,13 +120,23 @@ class Night:
             "extract.store": of_run(nightly.extract_store, engine, staging),
             "extract.contact": extract(SalesforceObject.CONTACT),
             "extract.lead": extract(SalesforceObject.LEAD),
-            "merge": with_client(nightly.merge, staging),
+            "split": lambda: nightly.split(
+                engine, staging, self.sync_run_id, shard_rows=SHARD_ROWS, clock=utc_now
+            ),
+            "decide": lambda: self._decide(engine, staging),
+            "merge": of_run(nightly.merge, engine, staging),
             "load.store": of_run(nightly.load_store, engine, staging),
             "load.salesforce": with_client(nightly.load_salesforce),
             "load.clears": with_client(nightly.load_clears, staging),
             "verify": with_client(nightly.verify),
             "close": of_run(nightly.close, engine, staging),
         }
+
+    def _decide(self, engine: Engine, staging: UPath) -> None:
+        run = find(engine, self.sync_run_id)
+        for shard in range(shards_of(engine, run)):
+            client = watched_client(self._at)
+            nightly.decide(engine, client, staging, run.id, shard, clock=utc_now)
 
     def _preflight(self) -> None:
         trigger = Trigger(self._place.airflow_run_id, None, plan_only=False)

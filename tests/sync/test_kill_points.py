@@ -17,8 +17,8 @@ from tests.sync.world import World
 
 CONTACT, LEAD = SalesforceObject
 TASKS = (
-    "preflight", "extract.store", "extract.contact", "extract.lead", "merge", "load.store",
-    "load.salesforce", "load.clears", "verify", "close",
+    "preflight", "extract.store", "extract.contact", "extract.lead", "split", "decide",
+    "merge", "load.store", "load.salesforce", "load.clears", "verify", "close",
 )  # fmt: skip
 NUMBERS = count()
 EVERY = int(os.environ.get("OPT_OUT_SYNC_KILL_EVERY", "4"))

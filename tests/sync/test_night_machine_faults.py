@@ -105,7 +105,7 @@ def with_a_full_disk(world, step, after):
 
 
 @pytest.mark.parametrize("after", [0, 300])
-@pytest.mark.parametrize("task", ["extract.store", "extract.contact", "merge"])
+@pytest.mark.parametrize("task", ["extract.store", "extract.contact", "split", "decide", "merge"])
 def test_a_full_staging_disk_stops_the_task_and_says_so(world, task, after):
     """Nothing lost: what was written in part is not read; with room again the night goes on."""
     work = Work(world)

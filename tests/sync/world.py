@@ -1,5 +1,6 @@
 """The two systems and the sync between them, in the words of the tests."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +20,7 @@ from include.salesforce.session import Backoff, SalesforceSession
 from include.store import acts
 from include.sync import nightly
 from include.sync.clock import Clock, utc_now
+from include.sync.nightly.inputs import shards_of
 from include.sync.nightly.steps import Again, stage_of
 from include.sync.preflight import Trigger, preflight
 from include.sync.report import report
@@ -45,6 +47,7 @@ class World:
     runs: count = field(default_factory=count)
     clock: Clock = utc_now
     again: Again = QUICK
+    shard_rows: int = int(os.environ.get("SHARD_ROWS", "1000000"))
     client_of: Callable[["World"], SalesforceClient] | None = None
 
     def __post_init__(self):
@@ -191,7 +194,12 @@ class World:
                 )
                 for obj in SalesforceObject
             },
-            "merge": lambda: nightly.merge(e, self.client(), s, n, clock=now),
+            "split": lambda: nightly.split(e, s, n, shard_rows=self.shard_rows, clock=now),
+            "decide": lambda: [
+                nightly.decide(e, self.client(), s, n, shard, clock=now)
+                for shard in range(shards_of(e, find(e, n)))
+            ],
+            "merge": lambda: nightly.merge(e, s, n, clock=now),
             "load.store": lambda: nightly.load_store(e, s, n, clock=now),
             "load.salesforce": lambda: nightly.load_salesforce(
                 e, self.client(), n, clock=now, again=self.again

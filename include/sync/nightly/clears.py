@@ -28,7 +28,7 @@ from include.sync.choices import require_unchanged
 from include.sync.clock import Clock
 from include.sync.nightly.inputs import OPT_OUTS, UNJUDGED, read_at
 from include.sync.nightly.load import Target, opt_out_records, salesforce_outcomes, unconfirmed
-from include.sync.nightly.merge import ACCEPTED
+from include.sync.nightly.results import ACCEPTED
 from include.sync.nightly.steps import (
     PATIENT,
     Again,

@@ -1,22 +1,25 @@
-"""What a merge decides by: gathered once, staged, so that it can be explained later."""
+"""What a merge decides by: staged, so that it can be explained later."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import pandas as pd
 from sqlalchemy import Engine
 
-from include.audit import judgements, links, writes
+from include.audit import attempts, judgements, links, writes
 from include.audit.runs import Run
 from include.audit.settings import Settings
 from include.domain import frames
+from include.domain.aligned import bools
 from include.domain.conflicts import Choices, ConflictRule
 from include.domain.frames import BOOLEAN, Extract
 from include.domain.merge import records_in_question
 from include.domain.values import SalesforceObject
 from include.salesforce.client import SalesforceClient
 from include.store.database import transaction
+from include.sync.nightly.steps import require_same_org
 from include.sync.preflight import Access
 from include.sync.staging import Stage
 
@@ -52,11 +55,9 @@ def gather(
     access: Access,
     now: datetime,
     *,
-    person_ids: Collection[int] | None = None,
+    person_ids: Collection[int],
 ) -> Extract:
-    """Read what is staged of both sides, and add what earlier runs know.
-
-    The parts that are read here are staged, too: `load_extract` returns the same later.
+    """Complete what is staged of some people by what earlier runs know; stage that, too.
 
     Args:
         engine: the store.
@@ -65,40 +66,71 @@ def gather(
         run: whose decisions these are.
         access: what can be read.
         now: when.
-        person_ids: whom the staged files are about; None: everybody.
+        person_ids: whom the staged files are about.
     """
+    stage_unjudged(engine, stage, now)
+    known = links.read_links(engine, run.org, None, person_ids=person_ids)
+    stage.write(LINKS, typed(frames.Links, known), now)
+    return complete(engine, client, stage, run, access, now)
+
+
+def stage_unjudged(engine: Engine, stage: Stage, now: datetime) -> int:
+    """Stage which of the staged resubscribes are still to be judged, and return how many."""
     with transaction(engine) as conn:
         judged = judgements.judged_before(conn)
     unjudged = to_judge(stage.read(RESUBSCRIBES), judged)
-    known = links.read_links(engine, run.org, None, person_ids=person_ids)
-    extract = Extract(
-        people=stage.read(PEOPLE),
-        opt_outs=stage.read(OPT_OUTS),
-        resubscribes=unjudged,
-        records=_records(stage, access),
-        links=typed(frames.Links, known),
-        times=frames.empty(frames.Times),
-    )
-    times = read_times(engine, client, extract, run, access)
     stage.write(UNJUDGED, unjudged, now)
-    stage.write(LINKS, extract.links, now)
+    return len(unjudged)
+
+
+def complete(
+    engine: Engine, client: SalesforceClient, stage: Stage, run: Run, access: Access, now: datetime
+) -> Extract:
+    """Return what is staged with the times that evidence needs; they are read now, and staged.
+
+    Without evidence nothing is read, and Salesforce is not asked.
+    """
+    extract = _load(stage, access, frames.empty(frames.Times))
+    if bools(extract.resubscribes["is_evidence"]).any():
+        require_same_org(client, run)
+    times = read_times(engine, client, extract, run, access)
     stage.write(TIMES, times, now)
-    return _with_times(extract, times)
+    return replace(extract, times=times)
 
 
 def load_extract(stage: Stage, access: Access) -> Extract:
-    """Return what the merge of a night decided by, as it was staged.
+    """Return what the merge of a night, or of one shard of it, decided by, as it was staged.
 
     Raises:
         StagingIncompleteError: the files are gone (kept 14 days), or the merge did not happen.
     """
+    return _load(stage, access, typed(frames.Times, stage.read(TIMES)))
+
+
+def load_extracts(engine: Engine, stage: Stage, run: Run, access: Access) -> Iterator[Extract]:
+    """Return what each shard of a night decided by, one at a time: together it is everybody.
+
+    Raises:
+        StagingIncompleteError: as for `load_extract`.
+    """
+    for number in range(shards := shards_of(engine, run)):
+        yield load_extract(stage.of_shard(number, shards), access)
+
+
+def shards_of(engine: Engine, run: Run) -> int:
+    """Return into how many shards a run was split."""
+    split = attempts.step_counts(engine, run.id, "split") or {}
+    return int(split.get("shards", 1))  # other kinds of runs, and older ones, are not split
+
+
+def _load(stage: Stage, access: Access, times: pd.DataFrame) -> Extract:
     return Extract(
         people=stage.read(PEOPLE),
         opt_outs=stage.read(OPT_OUTS),
         resubscribes=stage.read(UNJUDGED),
         records=_records(stage, access),
         links=typed(frames.Links, stage.read(LINKS)),
-        times=typed(frames.Times, stage.read(TIMES)),
+        times=times,
     )
 
 
@@ -204,14 +236,3 @@ def typed(model: type[frames.Links] | type[frames.Times], frame: pd.DataFrame) -
             for name, kind in types.items()
         }
     ).reset_index(drop=True)
-
-
-def _with_times(extract: Extract, times: pd.DataFrame) -> Extract:
-    return Extract(
-        extract.people,
-        extract.opt_outs,
-        extract.resubscribes,
-        extract.records,
-        extract.links,
-        times,
-    )

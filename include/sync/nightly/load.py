@@ -19,7 +19,7 @@ from include.store.database import transaction
 from include.sync.choices import require_unchanged
 from include.sync.clock import Clock
 from include.sync.nightly.inputs import read_at
-from include.sync.nightly.merge import RELINKS, RETIRED
+from include.sync.nightly.results import RELINKS, RETIRED
 from include.sync.nightly.steps import (
     PATIENT,
     Again,

@@ -1,92 +1,69 @@
-"""Decide every link, and record each decision with its inputs and its reason."""
+"""Record what was decided, each decision with its inputs and its reason, in one transaction."""
 
 import logging
-from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Final
 
-import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Engine
 from upath import UPath
 
-from include.audit import decisions, held, judgements, links, past_nights, runs, writes
+from include.audit import attempts, decisions, held, judgements, links, runs, writes
 from include.audit.runs import Run
 from include.audit.settings import Settings
-from include.domain import brakes, interval, sentences
-from include.domain.aligned import NULL
+from include.domain import brakes, sentences
 from include.domain.brakes import Limits
 from include.domain.conflicts import Code, Judgement, Verdict
-from include.domain.frames import Extract
-from include.domain.merge import MergeResult
-from include.domain.merge import merge as decide
+from include.domain.errors import PermanentSyncError
 from include.domain.values import Outcome, Side
-from include.salesforce.client import SalesforceClient
 from include.store.database import transaction
 from include.sync.clock import Clock
 from include.sync.nightly import inputs
-from include.sync.nightly.steps import Counts, columns_of, require_same_org, stage_of
-from include.sync.preflight import Access, access_of
+from include.sync.nightly.decide import step_of
+from include.sync.nightly.results import ACCEPTED, RELINKS, RETIRED, Results
+from include.sync.nightly.steps import Counts, columns_of, stage_of
 from include.sync.staging import Stage, full_disks_named
 
 log = logging.getLogger(__name__)
 
-DAY = timedelta(hours=24)
-RELINKS = "relinks"
-RETIRED = "retired"
-ACCEPTED = "accepted"
+DAY: Final = timedelta(hours=24)
+
+
+class ShardNotDecidedError(PermanentSyncError):
+    """A shard was not decided: clear its task first."""
 
 
 @full_disks_named()
-def merge(
-    engine: Engine, client: SalesforceClient, staging: UPath, sync_run_id: int, *, clock: Clock
-) -> Counts:
-    """Decide every link and record what changes, each decision with its inputs and its reason."""
+def merge(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> Counts:
+    """Record what the shards decided, all of it or nothing, and what is to be loaded.
+
+    Raises:
+        ShardNotDecidedError: one of them is missing; nothing is recorded.
+    """
     run = runs.enter(engine, sync_run_id, "merge", now=clock())
     if run.finished is not None:
         return run.finished
-    require_same_org(client, run)
-    stage, access = stage_of(staging, run), access_of(engine, run.id)
-    extract = inputs.gather(engine, client, stage, run, access, clock())
-    people = _people_of(engine, stage, run, clock())
-    result = of_interval(run, extract, decide_for(run, access, extract), people)
-    _stage_results(stage, result, clock())
-    counts = record(engine, run, result, clock, may_hold=True)
-    log.info("Decided %d of %d links", len(result.decisions), sum(result.counts.values()))
+    stage = stage_of(staging, run)
+    results = _results(engine, stage, run)
+    _stage_for_load(stage, results, clock())
+    counts = record(engine, run, results, clock, may_hold=True)
+    log.info(
+        "Recorded %d decisions of %d links", counts["decisions"], sum(counts["links"].values())
+    )
     return counts
 
 
-def decide_for(run: Run, access: Access, extract: Extract) -> MergeResult:
-    """Merge an extract under the settings of a run."""
-    chosen = inputs.choices_of(run.settings.settings, access)
-    readable = access.readable(chosen.fields)
-    return decide(extract, chosen, readable=readable, read_at=inputs.read_at(run))
-
-
-def _people_of(engine: Engine, stage: Stage, run: Run, now: datetime) -> set[int]:
-    """Find whom a replay is about by what the database knows, and stage them; else nobody."""
-    if run.kind != "replay" or run.interval_start is None or run.interval_end is None:
-        return set()
-    with transaction(engine) as conn:
-        people = past_nights.people_of_interval(conn, run, run.interval_start, run.interval_end)
-    stage.write(inputs.SCOPE, pd.DataFrame({"person_id": sorted(people)}, dtype="int64"), now)
-    return people
-
-
-def of_interval(
-    run: Run, extract: Extract, result: MergeResult, people: Collection[int]
-) -> MergeResult:
-    """Keep of a replay what its night was about; a live night is about everybody.
-
-    Args:
-        run: whose decisions these are.
-        extract: what was merged.
-        result: of the merge.
-        people: whom the database knows to belong to the night of a replay.
-    """
-    if run.kind != "replay" or run.interval_start is None or run.interval_end is None:
-        return result
-    scope = interval.scope_of(extract, run.interval_start, run.interval_end, people)
-    return interval.of_scope(extract, result, scope)
+def _results(engine: Engine, stage: Stage, run: Run) -> Results:
+    """Read what every shard decided."""
+    shards = inputs.shards_of(engine, run)
+    counts = [attempts.step_counts(engine, run.id, step_of(n)) for n in range(shards)]
+    decided = [each for each in counts if each is not None]
+    if len(decided) < shards:
+        missing = ", ".join(str(n) for n, each in enumerate(counts) if each is None)
+        raise ShardNotDecidedError(
+            f"run {run.id}: shard {missing} of {shards} is not decided; clear that task of decide"
+        )
+    return Results.staged([stage.of_shard(n, shards) for n in range(shards)], decided)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -101,15 +78,13 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def record(
-    engine: Engine, run: Run, result: MergeResult, clock: Clock, *, may_hold: bool
-) -> Counts:
+def record(engine: Engine, run: Run, results: Results, clock: Clock, *, may_hold: bool) -> Counts:
     """Record what was decided, in one transaction.
 
     Args:
         engine: the store.
         run: in its step.
-        result: of the merge.
+        results: of the merge.
         clock: tells the time.
         may_hold: false once a person has approved the clears.
     """
@@ -117,24 +92,20 @@ def record(
         now = clock()
         runs.guard(conn, run, now=now)
         known = links.count_links(conn, run.org)
-        told, is_held = record_decided(conn, run, result, now, may_hold=may_hold)
+        told, is_held = record_decided(conn, run, results, now, may_hold=may_hold)
         counts = {
-            "links": result.counts,
+            **results.counts,
             "decisions": told,
-            "unlinked": len(result.unlinked),
-            "lost": result.lost,
-            "opted_out": result.opted_out,
+            "unlinked": len(results.unlinked),
             "known_links": known,
-            "opt_outs": _opt_outs(result.decisions),
-            "held": len(clears_of(result.decisions)) if is_held else 0,
-            "crowded_records": len(result.crowded),
+            "held": len(results.clears) if is_held else 0,
         }
         runs.finish_step(conn, run, counts, now=now)
     return counts
 
 
 def record_decided(
-    conn: Connection, run: Run, result: MergeResult, now: datetime, *, may_hold: bool
+    conn: Connection, run: Run, results: Results, now: datetime, *, may_hold: bool
 ) -> tuple[int, bool]:
     """Record what was decided, as part of a transaction; hold the clears if they are many.
 
@@ -142,39 +113,27 @@ def record_decided(
         How many decisions were recorded, those about people without a record included, and whether
         the clears wait for a person.
     """
-    clears = clears_of(result.decisions)
+    clears = results.clears
     # Counted before this run adds links of its own.
     is_held = may_hold and not clears.empty and _is_held(conn, run, len(clears), now)
-    decisions.record_decisions(conn, run, result.decisions, now=now)
-    news = _record_observations(conn, run, result, now)
+    for part in results.decisions:
+        decisions.record_decisions(conn, run, part, now=now)
+    news = _record_observations(conn, run, results, now)
     if len(news):
         decisions.record_decisions(conn, run, unlinked_decisions(run, news), now=now)
     if not run.plan_only:
-        _record_judgements(conn, run, result.judgements, is_held=is_held, now=now)
+        _record_judgements(conn, run, results.judgements, is_held=is_held, now=now)
         if is_held:
             _hold(conn, run, clears, now)
-    return len(result.decisions) + len(news), is_held
+    return int(results.counts["decisions"]) + len(news), is_held
 
 
-def _stage_results(stage: Stage, result: MergeResult, now: datetime) -> None:
+def _stage_for_load(stage: Stage, results: Results, now: datetime) -> None:
     """Keep for the load what is no decision about one link."""
-    accepted = result.judgements["verdict"] == Verdict.ACCEPTED.value
-    stage.write(RELINKS, result.relinks, now)
-    stage.write(RETIRED, result.retired, now)
-    stage.write(ACCEPTED, result.judgements[accepted], now)
-
-
-def clears_of(decided: pd.DataFrame) -> pd.DataFrame:
-    """Return the decisions that clear something on some side."""
-    targets = (decided["target_store"], decided["target_salesforce"])
-    store, salesforce = (target.to_numpy(np.int8, na_value=NULL) for target in targets)
-    cleared: pd.DataFrame = decided.loc[(store == 0) | (salesforce == 0)]
-    return cleared
-
-
-def _opt_outs(decided: pd.DataFrame) -> int:
-    store, salesforce = decided["target_store"], decided["target_salesforce"]
-    return int(store.fillna(False).sum()) + int(salesforce.fillna(False).sum())
+    accepted = results.judgements["verdict"] == Verdict.ACCEPTED.value
+    stage.write(RELINKS, results.relinks, now)
+    stage.write(RETIRED, results.retired, now)
+    stage.write(ACCEPTED, results.judgements[accepted], now)
 
 
 def _is_held(conn: Connection, run: Run, planned: int, now: datetime) -> bool:
@@ -215,23 +174,23 @@ def _record_judgements(
 
 
 def _record_observations(
-    conn: Connection, run: Run, result: MergeResult, now: datetime
+    conn: Connection, run: Run, results: Results, now: datetime
 ) -> pd.DataFrame:
     """Remember which records came and went and who cannot be reached; return who is news.
 
     A plan-only night tells the same news and remembers nothing, so the real one tells them again.
     """
-    if run.kind == "push" and result.visibility.empty and result.unlinked.empty:
-        return result.unlinked
+    unlinked = results.unlinked.drop(columns="is_decided")
+    if run.kind == "push" and results.visibility.empty and unlinked.empty:
+        return unlinked
     with conn.begin_nested() as savepoint:
-        links.record_visibility(conn, run, result.visibility, now=now)
-        is_complete = Code.UNREADABLE_FIELD not in result.counts and run.kind == "night"
-        news = decisions.record_unlinked(
-            conn, run, result.unlinked, now=now, is_complete=is_complete
-        )
+        links.record_visibility(conn, run, results.visibility, now=now)
+        is_complete = Code.UNREADABLE_FIELD not in results.counts["links"] and run.kind == "night"
+        news = decisions.record_unlinked(conn, run, unlinked, now=now, is_complete=is_complete)
         if run.plan_only:
             savepoint.rollback()
-    return news[~news["person_id"].isin(result.decisions["person_id"])]
+    decided = results.unlinked.loc[results.unlinked["is_decided"].astype(bool), "person_id"]
+    return news[~news["person_id"].isin(decided)]
 
 
 def unlinked_decisions(run: Run, unlinked: pd.DataFrame) -> pd.DataFrame:

@@ -24,9 +24,11 @@ from include.store import acts as store_acts
 from include.store.database import transaction
 from include.sync.choices import ChoicesChangedError
 from include.sync.groups import Groups, Reader
+from include.sync.nightly.decide import decide_for
 from include.sync.nightly.inputs import choices_of, read_at, read_times
 from include.sync.nightly.load import acts_of, store_outcomes, unconfirmed
-from include.sync.nightly.merge import clears_of, decide_for, record_decided
+from include.sync.nightly.merge import record_decided
+from include.sync.nightly.results import Results, clears_of
 from include.sync.nightly.steps import columns_of
 from include.sync.push.choices import only_opt_outs
 from include.sync.push.work import Work
@@ -124,7 +126,7 @@ def record(work: Work, merged: Merged, key: str) -> Decided:
             runs.guard(conn, run, now=now)
             require_same_choices(conn, run)
             is_confirmed = clears.empty or orgs.is_confirmed(conn, run.org)
-            _, is_held = record_decided(conn, run, result, now, may_hold=is_confirmed)
+            _, is_held = record_decided(conn, run, Results.of(result), now, may_hold=is_confirmed)
             _write_store(conn, run, result, key, now)
             if not is_confirmed:
                 rows = unconfirmed(clears).assign(side=clears["side"])
