@@ -156,6 +156,8 @@ def test_the_night_has_the_steps_of_its_drawing(nightly):
         "extract.store",
         "extract.contact",
         "extract.lead",
+        "split",
+        "decide",
         "merge",
         "load.store",
         "load.salesforce",

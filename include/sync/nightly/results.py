@@ -23,7 +23,8 @@ from include.sync.staging import Stage
 RELINKS: Final = "relinks"
 RETIRED: Final = "retired"
 ACCEPTED: Final = "accepted"
-_DECISIONS: Final = "decisions"
+# Files of a shard. No other step may write one of these: `merge` reads them again when repeated.
+_DECIDED: Final = "decided"
 
 _RELINK: Final = pa.schema([*ASKED_RELINK, ("code", pa.string())])
 _UNLINKED: Final = pa.schema([*UNLINKED_PERSON, ("is_decided", pa.bool_())])
@@ -97,7 +98,7 @@ class Results:
             StagingIncompleteError: a file is not there, or cut short.
         """
         return cls(
-            decisions=(stage.read(_DECISIONS) for stage in stages),
+            decisions=(stage.read(_DECIDED) for stage in stages),
             counts=_total(counts),
             **{name: _read(stages, name) for name in _SCHEMAS},
         )
@@ -106,9 +107,9 @@ class Results:
 def stage_results(stage: Stage, result: MergeResult, now: datetime) -> Counts:
     """Stage what a merge decided, and return its counts. Repeating overwrites."""
     results = Results.of(result)
-    stage.write(_DECISIONS, result.decisions, now, DECISION)
+    stage.write(_DECIDED, result.decisions, now, DECISION)
     for name, schema in _SCHEMAS.items():
-        stage.write(name, getattr(results, name), now, schema)
+        stage.write(f"{_DECIDED}_{name}", getattr(results, name), now, schema)
     return results.counts
 
 
@@ -126,7 +127,8 @@ def _opt_outs(decided: pd.DataFrame) -> int:
 
 
 def _read(stages: Sequence[Stage], name: str) -> pd.DataFrame:
-    return pd.concat([stage.read(name) for stage in stages], ignore_index=True)
+    parts = [stage.read(f"{_DECIDED}_{name}") for stage in stages]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _total(counts: Sequence[Counts]) -> Counts:
