@@ -1,6 +1,5 @@
 """The two systems and the sync between them, in the words of the tests."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -47,7 +46,7 @@ class World:
     runs: count = field(default_factory=count)
     clock: Clock = utc_now
     again: Again = QUICK
-    shard_rows: int = int(os.environ.get("SHARD_ROWS", "1000000"))
+    shard_rows: int = 1_000_000
     client_of: Callable[["World"], SalesforceClient] | None = None
 
     def __post_init__(self):

@@ -129,3 +129,10 @@ def test_a_million_links_take_seconds_not_minutes():
     begun = time.process_time()
     of_scope(whole, result, Scope(frozenset(range(1, count, 50)), frozenset()))
     assert time.process_time() - begun < 20
+
+
+def test_people_who_typed_the_same_nonsense_have_nothing_to_do_with_each_other():
+    people = extract([(1, "nonsense"), (2, "nonsense"), (3, record(1)), (4, record(1))])
+    result = merged([(1, None), (2, None), (3, record(1)), (4, record(1))])
+    kept = of_scope(people, result, Scope(frozenset({1, 3}), frozenset()))
+    assert kept.decisions["person_id"].tolist() == [1, 3, 4]
