@@ -17,13 +17,13 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from benchmarks.night_ways import WAYS, Way
 from include.store.database import connect
-from plugins.unsubscribe_sync_preload import LIBRARIES, PROJECT, preload
 
 FIGURES = ("seconds", "program", "cpu")
 OF_EVERY_TASK = ("airflow.sdk.execution_time.task_runner",)  # what runs it has this
@@ -77,5 +77,6 @@ def _in_child(told: Connection, work: Callable[[], Any]) -> None:
 
 
 if __name__ == "__main__":
-    preload((*LIBRARIES, *PROJECT, *OF_EVERY_TASK))
+    scheduler = import_module("plugins.unsubscribe_sync_preload")
+    scheduler.preload((*scheduler.LIBRARIES, *scheduler.PROJECT, *OF_EVERY_TASK))
     print(json.dumps(run(WAYS[sys.argv[1]], sys.argv[2], Path(sys.argv[3]))))

@@ -9,10 +9,11 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 
+from include.audit.packed_links import SCHEMA, unpacked
 from include.audit.planner import for_many_rows
 from include.audit.runs import Run, guard
 from include.domain.conflicts import TUG_OF_WAR_AFTER
-from include.store.bulk import fetch_arrow, snapshot, staged, to_pandas
+from include.store.bulk import Rows, Snapshot, fetch_arrow, snapshot, staged, to_pandas
 from include.store.database import sql_file
 from include.store.errors import database_errors
 
@@ -75,7 +76,11 @@ def read_links(
         parameters["person_ids"] = ",".join(str(person) for person in person_ids)
         query = "links_of_people"
     with database_errors(), snapshot(engine, parameters) as database:
-        return to_pandas(database.read(HERE, query))
+        return to_pandas(_links(database, query))
+
+
+def _links(database: Snapshot, query: str) -> Rows:
+    return database.read(HERE, query).converted(unpacked, SCHEMA)
 
 
 @database_errors()
