@@ -125,6 +125,16 @@ def record_keys(*columns: pd.Series) -> list[Keys]:
     ]
 
 
+def packed(record_ids: pa.ChunkedArray) -> tuple[Keys, Keys]:
+    """Pack 18-character Ids into two integers each: object and instance, and the record's number.
+
+    Both together are equal exactly when the Ids are. For Ids that come in parts: `record_keys`
+    needs all of them at once.
+    """
+    matrices = [_matrix(chunk, 18) for chunk in record_ids.chunks]
+    return _joined(map(_pack_prefix, matrices)), _joined(map(_pack_number, matrices))
+
+
 def are_unique(record_ids: pd.Series) -> bool:
     """Tell whether no Id occurs twice.
 
