@@ -1,7 +1,8 @@
 """One night in processes of its own; `benchmarks.night` starts it.
 
-The project's steps run in a process each, as Airflow runs them; the stock parts hand frames to each
-other, so they share one. Memory is the greatest growth of any process.
+The project's steps run in a process each, forked off a scheduler that has imported everything, as
+`LocalExecutor` forks them. The stock parts hand frames to each other, so they share a process that
+has imported the same. Memory is the greatest growth of any process.
 """
 # ruff: noqa: E402 - waiting is counted from the start
 
@@ -9,12 +10,14 @@ from benchmarks.measuring import Measured, count_waiting, measured
 
 count_waiting()
 
+import gc
 import json
 import multiprocessing
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from benchmarks.night_ways import WAYS, Way
 from include.store.database import connect
 
 FIGURES = ("seconds", "program", "cpu")
+OF_EVERY_TASK = ("airflow.sdk.execution_time.task_runner",)  # what runs it has this
 FORK = multiprocessing.get_context("fork")
 
 Spent = tuple[Measured, Any]
@@ -59,7 +63,9 @@ def _here(work: Callable[[], Any]) -> Spent:
 def _apart(work: Callable[[], Any]) -> Spent:
     ours, theirs = FORK.Pipe(duplex=False)
     process = FORK.Process(target=_in_child, args=(theirs, work))
+    gc.freeze()  # as the executor does around its fork: a child's collector looks at its own only
     process.start()
+    gc.unfreeze()
     theirs.close()
     spent: Spent = ours.recv()
     process.join()
@@ -71,4 +77,6 @@ def _in_child(told: Connection, work: Callable[[], Any]) -> None:
 
 
 if __name__ == "__main__":
+    scheduler = import_module("plugins.unsubscribe_sync_preload")
+    scheduler.preload((*scheduler.LIBRARIES, *scheduler.PROJECT, *OF_EVERY_TASK))
     print(json.dumps(run(WAYS[sys.argv[1]], sys.argv[2], Path(sys.argv[3]))))

@@ -12,6 +12,7 @@ an edited file counts from the next task on.
 
 import runpy
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
@@ -45,11 +46,16 @@ ONLY_LIBRARIES: Final = "--libraries-only"
 def main(arguments: list[str]) -> None:
     """Import, then become Airflow."""
     only_libraries = arguments[:1] == [ONLY_LIBRARIES]
-    for module in LIBRARIES if only_libraries else (*LIBRARIES, *PROJECT):
-        import_module(module)
-    _use_pandera_once()
+    preload(LIBRARIES if only_libraries else (*LIBRARIES, *PROJECT))
     sys.argv = ["airflow", *arguments[only_libraries:]]
     runpy.run_module("airflow", run_name="__main__", alter_sys=True)
+
+
+def preload(modules: Sequence[str]) -> None:
+    """Import what tasks need, and what that imports only when it is first used."""
+    for module in modules:
+        import_module(module)
+    _use_pandera_once()
 
 
 def _use_pandera_once() -> None:

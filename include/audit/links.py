@@ -10,10 +10,19 @@ import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 from upath import UPath
 
+from include.audit.packed_links import SCHEMA, unpacked
 from include.audit.planner import for_many_rows
 from include.audit.runs import Run, guard
 from include.domain.conflicts import TUG_OF_WAR_AFTER
-from include.store.bulk import fetch_arrow, snapshot, staged, to_pandas, write_parquet
+from include.store.bulk import (
+    Rows,
+    Snapshot,
+    fetch_arrow,
+    snapshot,
+    staged,
+    to_pandas,
+    write_parquet,
+)
 from include.store.database import sql_file
 from include.store.errors import database_errors
 
@@ -71,7 +80,11 @@ def read_links(
         parameters["person_ids"] = ",".join(str(person) for person in person_ids)
         query = "links_of_people"
     with database_errors(), snapshot(engine, parameters) as database:
-        return to_pandas(database.read(HERE, query))
+        return to_pandas(_links(database, query))
+
+
+def _links(database: Snapshot, query: str) -> Rows:
+    return database.read(HERE, query).converted(unpacked, SCHEMA)
 
 
 def extract_links(engine: Engine, org_id: str, destination: UPath) -> int:
@@ -86,7 +99,7 @@ def extract_links(engine: Engine, org_id: str, destination: UPath) -> int:
         How many there are.
     """
     with database_errors(), snapshot(engine, _parameters(org_id, None)) as database:
-        rows = database.read(HERE, "links_of_all_fields")
+        rows = _links(database, "links_of_all_fields")
         return write_parquet(rows, rows.schema, destination)
 
 

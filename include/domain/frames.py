@@ -5,7 +5,7 @@ All columns are Arrow-backed; all times are timezone-aware UTC with microseconds
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pandera.pandas as pa
 import pyarrow
 from pandera.typing import Series
 
+from include.domain import ids
 from include.domain.errors import PermanentSyncError
 
 Integer = Annotated[pd.ArrowDtype, pyarrow.int64()]
@@ -73,11 +74,12 @@ class Resubscribes(pa.DataFrameModel):
 class Records(pa.DataFrameModel):
     """Salesforce's side. One row per Contact or Lead, deleted ones included.
 
-    `record_id` has 18 characters. Beside these columns there is one boolean column per opt-out
-    field, under the field's API name, null only where the field is unreadable.
+    `record_id` has 18 characters and is unique: `checked` compares integers, not a million texts.
+    Beside these columns there is one boolean column per opt-out field, under the field's API name,
+    null only where the field is unreadable.
     """
 
-    record_id: Series[Text] = pa.Field(unique=True)
+    record_id: Series[Text]
     object: Series[Text] = pa.Field(isin=["Contact", "Lead"])
     is_deleted: Series[Boolean]
     master_record_id: Series[Text] = pa.Field(nullable=True)
@@ -163,9 +165,18 @@ def checked(extract: Extract, fields: Iterable[str]) -> Extract:
     for field in fields:
         if field not in extract.records or extract.records[field].dtype != BOOLEAN:
             raise BrokenFrameError(_broken("records", field, "MISSING_OR_NOT_BOOLEAN"))
-    if _has_duplicates(extract.links):
-        raise BrokenFrameError(_broken("links", "person_id, record_id, field", "SERIES_DUPLICATES"))
+    _refuse_duplicates(extract)
     return extract
+
+
+_TWICE: Final = "SERIES_CONTAINS_DUPLICATES"
+
+
+def _refuse_duplicates(extract: Extract) -> None:
+    if not ids.are_unique(extract.records["record_id"]):
+        raise BrokenFrameError(_broken("records", "record_id", _TWICE))
+    if _has_duplicates(extract.links):
+        raise BrokenFrameError(_broken("links", "person_id, record_id, field", _TWICE))
 
 
 def _has_duplicates(links: pd.DataFrame) -> bool:

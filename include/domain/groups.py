@@ -108,6 +108,8 @@ def align(
         _of_field(people, records, links, life, groups, is_opted_out, choices, readable, n)
         for n in range(len(choices.fields))
     ]
+    if len(blocks) == 1:
+        return blocks[0]
     names = Links.__dataclass_fields__
     aligned = {name: np.concatenate([getattr(b, name) for b in blocks]) for name in names}
     return Links(**aligned)
@@ -257,5 +259,7 @@ def _cleared(links: Links, groups: Groups, by_person: Bools, joins: Bools) -> Bo
 def crowded(links: Links, groups: Groups, more_than: int) -> Positions:
     """Return one link of each record that has more than so many persons."""
     persons = np.bincount(links.group[links.field == 0], minlength=groups.count)
+    if not (persons > more_than).any():
+        return np.zeros(0, np.intp)
     _, first = np.unique(links.group, return_index=True)
     return np.asarray(first[persons[links.group[first]] > more_than], np.intp)

@@ -11,6 +11,7 @@ Source of the checksum: public test vectors and several hundred recorded Ids (se
 Everything works on whole columns: a million Ids are classified in about a second.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Final
 
@@ -56,14 +57,24 @@ def classify(salesforce_ids: pd.Series) -> pd.DataFrame:
     """
     trimmed = pc.utf8_trim_whitespace(_strings(salesforce_ids))
     lengths = pc.fill_null(pc.utf8_length(trimmed), 0).to_numpy(zero_copy_only=False)
-    record_ids = np.full((len(lengths), 18), 0, np.uint8)
+    record_ids, usable = _completed(trimmed, lengths)
+    return _classified(record_ids, usable, lengths, salesforce_ids.index)
+
+
+def _completed(
+    trimmed: pa.Array, lengths: npt.NDArray[np.int64]
+) -> tuple[Bytes, npt.NDArray[np.bool_]]:
+    """Complete Ids to 18 characters and tell which are valid; of the others nothing is said."""
+    if (lengths == 18).all():  # what most stores hold, and then nothing has to be copied
+        return _checked(_matrix(trimmed, 18))
+    record_ids = np.zeros((len(lengths), 18), np.uint8)
     usable = np.zeros(len(lengths), bool)
     for width in (15, 18):
         rows = np.flatnonzero(lengths == width)
         checked, valid = _checked(_matrix(trimmed.take(pa.array(rows)), width))
         record_ids[rows[valid]] = checked[valid]
         usable[rows[valid]] = True
-    return _classified(record_ids, usable, lengths, salesforce_ids.index)
+    return record_ids, usable
 
 
 def to_18(record_id: str) -> str:
@@ -103,14 +114,14 @@ def record_keys(*columns: pd.Series) -> list[Keys]:
     Returns:
         One int64 array per column, comparable across all columns of this one call.
     """
-    matrices = [_matrix(_strings(column), 18) for column in columns]
-    prefixes = [_pack_prefix(matrix) for matrix in matrices]
+    matrices = [[_matrix(chunk, 18) for chunk in _chunks(column)] for column in columns]
+    prefixes = [_joined(map(_pack_prefix, each)) for each in matrices]
     known = np.unique(np.concatenate([np.unique(prefix) for prefix in prefixes]))
     if len(known) > _PREFIXES_THAT_FIT:
         return _factorised(columns)
     return [
-        np.searchsorted(known, prefix) * _RECORDS_PER_PREFIX + _pack_number(matrix)
-        for matrix, prefix in zip(matrices, prefixes, strict=True)
+        np.searchsorted(known, prefix) * _RECORDS_PER_PREFIX + _joined(map(_pack_number, each))
+        for each, prefix in zip(matrices, prefixes, strict=True)
     ]
 
 
@@ -133,6 +144,28 @@ def mixed(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
     return mixed_bits
 
 
+def packed(record_ids: pa.ChunkedArray) -> tuple[Keys, Keys]:
+    """Pack 18-character Ids into two integers each: object and instance, and the record's number.
+
+    Both together are equal exactly when the Ids are. For Ids that come in parts: `record_keys`
+    needs all of them at once.
+    """
+    matrices = [_matrix(chunk, 18) for chunk in record_ids.chunks]
+    return _joined(map(_pack_prefix, matrices)), _joined(map(_pack_number, matrices))
+
+
+def are_unique(record_ids: pd.Series) -> bool:
+    """Tell whether no Id occurs twice.
+
+    Integers are compared; the Ids themselves only where those repeat, which what is no Id can do.
+
+    Args:
+        record_ids: 18-character Ids, no nulls.
+    """
+    (keys,) = record_keys(record_ids)
+    return pd.Index(keys).is_unique or bool(record_ids.is_unique)
+
+
 def _factorised(columns: tuple[pd.Series, ...]) -> list[Keys]:
     """Number the Ids of an org with unusually many prefixes: slower, exact as well."""
     numbers, _ = pd.factorize(pd.concat([pd.Series(column) for column in columns]))
@@ -140,7 +173,11 @@ def _factorised(columns: tuple[pd.Series, ...]) -> list[Keys]:
 
 
 def _pack_prefix(matrix: Bytes) -> Keys:
-    return matrix[:, :5].astype(np.int64) @ (256 ** np.arange(5, dtype=np.int64))
+    prefix = np.zeros(len(matrix), np.int64)
+    for position in range(5):  # one at a time: no large matrix in between
+        prefix *= 256
+        prefix += matrix[:, position]
+    return prefix
 
 
 def _pack_number(matrix: Bytes) -> Keys:
@@ -150,6 +187,16 @@ def _pack_number(matrix: Bytes) -> Keys:
         number *= 62 * 62
         number += _PAIR[pairs[:, position]]
     return number
+
+
+def _chunks(column: pd.Series) -> list[pa.Array]:
+    """Return the pieces in which a column lies in memory: nothing is copied together."""
+    array = pa.array(column, type=pa.string(), from_pandas=True)
+    return array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+
+
+def _joined(parts: Iterable[Keys]) -> Keys:
+    return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
 def _strings(column: pd.Series) -> pa.Array:
@@ -163,29 +210,31 @@ def _matrix(strings: pa.Array, width: int) -> Bytes:
     wrong = pc.not_equal(pc.binary_length(values), width)
     if pc.any(wrong).as_py():  # right number of characters, more bytes: not ASCII
         values = pc.if_else(wrong, pa.scalar(b"?" * width, pa.binary()), values)
-    data = b"".join(values.to_pylist()) if values.offset else values.buffers()[2]
+    _, offsets, data = values.buffers()
     if data is None or len(strings) == 0:
         return np.zeros((0, width), np.uint8)
-    return np.frombuffer(data, np.uint8)[: len(strings) * width].reshape(len(strings), width)
+    start = np.frombuffer(offsets, np.int32)[values.offset]  # a slice begins further on
+    every = np.frombuffer(data, np.uint8)[start : start + len(strings) * width]
+    return every.reshape(len(strings), width)
 
 
 def _checked(matrix: Bytes) -> tuple[Bytes, npt.NDArray[np.bool_]]:
-    """Complete Ids to 18 characters and tell which are valid."""
+    """Complete Ids to 18 characters and tell which are valid: the others stay as they are."""
     digits = matrix[:, :15]
     valid: npt.NDArray[np.bool_] = np.all(_IS_DIGIT[digits], axis=1)
     is_upper = ((digits >= ord("A")) & (digits <= ord("Z"))).view(np.uint8)
     bits = [is_upper[:, position::5] << position for position in range(5)]
     suffix = _CHECKSUM_ALPHABET[np.bitwise_or.reduce(bits)]
     if matrix.shape[1] == 18:
-        valid = valid & np.all(suffix == matrix[:, 15:], axis=1)
+        return matrix, valid & np.all(suffix == matrix[:, 15:], axis=1)
     return np.hstack([digits, suffix]), valid
 
 
 def _to_strings(matrix: Bytes) -> pa.Array:
     count, width = matrix.shape
     offsets = np.arange(0, (count + 1) * width, width, dtype=np.int32)
-    data = pa.py_buffer(np.ascontiguousarray(matrix).tobytes())
-    return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets.tobytes()), data])
+    data = pa.py_buffer(np.ascontiguousarray(matrix))
+    return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets), data])
 
 
 def _classified(
@@ -200,7 +249,9 @@ def _classified(
         objects[named & usable] = number
     usable = objects > 0
     problems = np.where(usable, 0, np.where(lengths == 0, 1, 2)).astype(np.int8)
-    text = pc.if_else(pa.array(usable), _to_strings(record_ids), pa.scalar(None, pa.string()))
+    text = _to_strings(record_ids)
+    if not usable.all():
+        text = pc.if_else(pa.array(usable), text, pa.scalar(None, pa.string()))
     return pd.DataFrame(
         {
             "record_id": _text(text),

@@ -107,19 +107,19 @@ def resolve(
     """
     usable = ids.classify(people["salesforce_id"])
     named = np.flatnonzero(usable["problem"].isna().to_numpy(bool))
-    next_id, next_code = _next(records)
+    next_id, is_merged = _next(records)
     keys = _keys(usable["record_id"].iloc[named], records["record_id"], links["record_id"], next_id)
     row = positions(keys.record, keys.person)
     hops, row, key = _follow(row, keys)
     linked = _linked(named, usable, records, next_id, hops, row, key)
-    left = _left(people, records, links, keys, linked, hops, next_code, fields, readable)
+    left = _left(people, records, links, keys, linked, hops, is_merged, fields, readable)
     moved = _last_hops(hops)
     relinks = pd.DataFrame(
         {
             "person_id": people["person_id"].iloc[named[moved.person]].to_numpy(np.int64),
             "from_record_id": usable["record_id"].iloc[named[moved.person]].to_numpy(object),
             "to_record_id": linked.record_id.iloc[moved.person].to_numpy(object),
-            "code": next_code[moved.row],
+            "code": _code_of(is_merged[moved.row]),
         }
     )
     known = positions(people["person_id"].to_numpy(np.int64), links["person_id"].to_numpy(np.int64))
@@ -151,18 +151,23 @@ class _Hops:
     step: Positions
 
 
-def _next(records: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
-    """Return the Id of the record that each record lives on as, and why; null where it does not."""
+def _next(records: pd.DataFrame) -> tuple[pd.Series, Bools]:
+    """Return the Id of the record that each record lives on as; null where it does not.
+
+    The booleans tell where that is because of a merge; elsewhere it is because of a conversion.
+    """
     is_deleted = bools(records["is_deleted"])
     is_merged = is_deleted & records["master_record_id"].notna().to_numpy(bool)
     # a converted Lead that was deleted since still lives on as its Contact
     is_converted = bools(records["is_converted"])
-    next_id = np.full(len(records), None, object)
-    code = np.full(len(records), Code.CARRIED_OVER_CONVERSION.value, object)
-    for column, of in (("converted_contact_id", is_converted), ("master_record_id", is_merged)):
-        next_id[of] = records.loc[of, column].to_numpy(object)
-    code[is_merged] = Code.CARRIED_OVER_MERGE.value
-    return pd.Series(next_id, dtype=object), code
+    next_id = records["converted_contact_id"].where(is_converted)
+    return next_id.mask(is_merged, records["master_record_id"]), is_merged
+
+
+def _code_of(is_merged: Bools) -> np.ndarray:
+    """Return why records were left."""
+    merged, converted = Code.CARRIED_OVER_MERGE.value, Code.CARRIED_OVER_CONVERSION.value
+    return np.where(is_merged, merged, converted).astype(object)
 
 
 def _keys(person: pd.Series, record: pd.Series, link: pd.Series, next_id: pd.Series) -> _Keys:
@@ -230,7 +235,7 @@ def _left(
     keys: _Keys,
     linked: Linked,
     hops: _Hops,
-    next_code: np.ndarray,
+    is_merged: Bools,
     fields: tuple[str, ...],
     readable: Readable,
 ) -> pd.DataFrame:
@@ -243,7 +248,7 @@ def _left(
         {
             "person_id": person_ids[linked.person[hops.person]],
             "key": keys.record[hops.row],
-            "code": next_code[hops.row],
+            "code": _code_of(is_merged[hops.row]),
         }
     )
     hopped = hopped.merge(pd.DataFrame({"field": list(fields)}), how="cross")

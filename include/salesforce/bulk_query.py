@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import parquet
 
 from include.salesforce.bulk_jobs import (
@@ -45,6 +44,7 @@ from include.salesforce.records import (
     select_all,
     to_records,
 )
+from include.salesforce.seen_ids import SeenIds
 from include.salesforce.session import SalesforceSession
 
 if TYPE_CHECKING:
@@ -125,15 +125,17 @@ class BulkQuery:
     def _append_pages(
         self, job: Job, buffer: Path, file: parquet.ParquetWriter, jobs: JobJournal
     ) -> int:
-        ids: list[pa.ChunkedArray] = []
+        seen, rows = SeenIds(), 0
         for page in self._pages(job, buffer):
             file.write_table(page)
-            ids.append(page["record_id"])
+            seen.add(page["record_id"])
+            rows += page.num_rows
             jobs.waiting()
-        rows = sum(len(each) for each in ids)
         if rows != job.processed:
             raise IncompleteJobError(f"{rows} records came, {job.processed} were announced")
-        _refuse_duplicates(ids)
+        if seen.has_duplicates:
+            # a page delivered twice has the right count and hides the page that is missing
+            raise IncompleteJobError("a result holds a record twice")
         return rows
 
     def _pages(self, job: Job, buffer: Path) -> Iterator[pa.Table]:
@@ -186,10 +188,3 @@ def _rename(partial: "UPath", destination: "UPath") -> None:
         partial.replace(destination)  # atomic, and the same on Windows
     else:
         partial.rename(destination)
-
-
-def _refuse_duplicates(ids: list[pa.ChunkedArray]) -> None:
-    """A page delivered twice has the right count and hides the page that is missing."""
-    every_id = pa.chunked_array([chunk for each in ids for chunk in each.chunks], pa.string())
-    if len(pc.unique(every_id)) != len(every_id):
-        raise IncompleteJobError("a result holds a record twice")

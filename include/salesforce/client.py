@@ -23,6 +23,7 @@ from include.salesforce.organization import (
     Organization,
     read_changes,
     read_organization,
+    read_organization_id,
     read_versions,
 )
 from include.salesforce.outcomes import outcomes
@@ -68,11 +69,11 @@ class SalesforceClient:
         self._rows_per_job = rows_per_job
 
     def organization_id(self) -> str:
-        """Return the 18-character Id of the org, which tells production from sandbox."""
-        answer = self._session.json(
-            "GET", "query", repeatable=True, params={"q": "SELECT Id FROM Organization"}
-        )
-        return to_18(answer["records"][0]["Id"])
+        """Return the 18-character Id of the org, which tells production from sandbox.
+
+        A login by OAuth names it, so nothing else is asked then.
+        """
+        return self._session.organization_id() or read_organization_id(self._session)
 
     def organization(self) -> Organization:
         """Return which org this is: Id, name, edition, instance, and whether it is a sandbox."""

@@ -39,6 +39,13 @@ class Changes:
     newest: datetime
 
 
+def read_organization_id(session: SalesforceSession) -> str:
+    """Ask Salesforce for the 18-character Id of the org."""
+    soql = "SELECT Id FROM Organization"
+    answer = session.json("GET", "query", repeatable=True, params={"q": soql})
+    return to_18(answer["records"][0]["Id"])
+
+
 def read_organization(session: SalesforceSession) -> Organization:
     """Ask Salesforce which org this is."""
     soql = "SELECT Id, Name, OrganizationType, InstanceName, IsSandbox FROM Organization"

@@ -13,6 +13,7 @@ import requests
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 
+from include.domain.ids import to_18
 from include.salesforce.errors import IncompleteJobError, LoginError, SalesforceUnavailableError
 from include.salesforce.failures import code_of
 from include.salesforce.limits import ApiBudget, parse_limit_info
@@ -78,6 +79,18 @@ class SalesforceSession:
         self._http = GuardedSession(timeouts)
         self._repetition = Repetition(backoff, sleep)
         self._salesforce: Salesforce | None = None
+        self._organization_id: str | None = None
+
+    def organization_id(self) -> str | None:
+        """Return the Id of the org that the login led to; null where its answer does not name it.
+
+        Nothing is asked beyond the login, if one is due.
+
+        Raises:
+            LoginError, SalesforceUnavailableError, InsecureConnectionError: as `request`.
+        """
+        self._call(self._log_in, repeatable=True)
+        return self._organization_id
 
     def request(
         self, method: str, path: str, *, repeatable: bool, **parts: Unpack[RequestParts]
@@ -155,7 +168,7 @@ class SalesforceSession:
             raise error_of(response)
 
     def _send_once(self, method: str, path: str, parts: RequestParts) -> requests.Response:
-        salesforce = self._salesforce = self._salesforce or self._logged_in()
+        salesforce = self._log_in()
         url = f"https://{salesforce.sf_instance}{path if path[0] == '/' else self._root + path}"
         own = {"Authorization": f"Bearer {salesforce.session_id}", "Accept": "application/json"}
         headers = {**own, **(parts.get("headers") or {})}
@@ -174,6 +187,10 @@ class SalesforceSession:
         self.usage = parse_limit_info(response.headers.get("Sforce-Limit-Info")) or self.usage
         return response
 
+    def _log_in(self) -> Salesforce:
+        self._salesforce = self._salesforce or self._logged_in()
+        return self._salesforce
+
     def _logged_in(self) -> Salesforce:
         """Log in once.
 
@@ -181,7 +198,8 @@ class SalesforceSession:
             LoginError: refused.
             SalesforceUnavailableError: the login service gave no usable answer.
         """
-        self._http.hooks["response"] = [_stop_login_when_unavailable]
+        self._organization_id = None
+        self._http.hooks["response"] = [_stop_login_when_unavailable, self._note_organization]
         try:
             with named_errors():
                 return self._login(self._http)
@@ -198,6 +216,19 @@ class SalesforceSession:
             ) from error
         finally:
             self._http.hooks["response"] = []
+
+    def _note_organization(self, response: requests.Response, **_: Any) -> requests.Response:
+        self._organization_id = _organization_of(response) or self._organization_id
+        return response
+
+
+def _organization_of(response: requests.Response) -> str | None:
+    """Return the org of the identity that an OAuth login answers with: `.../id/ORG/USER`."""
+    try:
+        identity = str(response.json()["id"]).split("/")
+        return to_18(identity[identity.index("id") + 1])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None  # SOAP, or a refusal
 
 
 def _stop_login_when_unavailable(response: requests.Response, **_: Any) -> requests.Response:

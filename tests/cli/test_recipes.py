@@ -130,14 +130,14 @@ def test_the_consumer_secret_was_rotated(world, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", right)
     attempt, sync_run_id = world.open_night("scheduled__1")  # cleared from preflight
     client = world.client()
-    client.organization_id()
+    client.api_budget()
     monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", wrong)
     org.revoke_sessions()
     with pytest.raises(LoginError):
-        client.organization_id()
+        client.api_budget()
     monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE", right)
     org.revoke_sessions()
-    assert client.organization_id()  # the same client: a running task goes on
+    assert client.api_budget()  # the same client: a running task goes on
     for step in world.steps(sync_run_id).values():
         step()
     world.report(attempt)

@@ -213,6 +213,49 @@ def test_links_are_read_by_field_and_by_person(engine: Engine) -> None:
     assert read(person_ids=[]) == []
 
 
+EVERY_KIND_OF_LINK = """
+INSERT INTO opt_out_sync.link
+    (org_id, person_id, record_id, object, field, base, base_since, state, not_visible_since,
+     evidence_id, flips, first_seen_at)
+SELECT :org, row_number() OVER (), prefix || '000000000001AAA',
+       CASE prefix WHEN '003' THEN 'Contact' ELSE 'Lead' END, field, base,
+       CASE WHEN base IS NOT NULL THEN CAST(:now AS timestamptz) END, state, unseen, evidence,
+       flips, :now
+FROM unnest(ARRAY['003', '00Q']) AS prefix,
+     unnest(ARRAY['HasOptedOutOfEmail', 'Sales_Opt_Out__c']) AS field,
+     unnest(ARRAY[NULL, false, true]) AS base,
+     unnest(ARRAY['active', 'gone', 'retired']) AS state,
+     unnest(ARRAY[NULL, CAST(:now AS timestamptz)]) AS unseen,
+     unnest(ARRAY[NULL, 8]) AS evidence, unnest(ARRAY[0, 3, 1000]) AS flips
+"""
+AS_STORED = """
+SELECT person_id, record_id, object, field, base, base_since, state,
+       not_visible_since IS NULL AS is_visible, evidence_id, flips
+FROM opt_out_sync.link ORDER BY person_id
+"""
+
+
+def test_every_kind_of_link_is_read_as_it_is_stored(engine: Engine) -> None:
+    with transaction(engine) as conn:
+        conn.execute(text(EVERY_KIND_OF_LINK), {"org": ORG, "now": NOW})
+        stored = [tuple(row) for row in conn.execute(text(AS_STORED))]
+    frame = links.read_links(engine, ORG).sort_values("person_id")
+    assert len(stored) == 2 * 2 * 3 * 3 * 2 * 2 * 3
+    assert [
+        tuple(row) for row in frame.astype(object).where(frame.notna(), None).to_numpy()
+    ] == stored
+
+
+def test_a_link_of_an_unknown_object_is_not_guessed(engine: Engine) -> None:
+    run = open_run(engine)
+    decide(engine, run, 1, **SEEN)
+    move(engine, run)
+    with transaction(engine) as conn:
+        conn.execute(text("UPDATE opt_out_sync.link SET object = 'Account'"))
+    row = links.read_links(engine, ORG).iloc[0]
+    assert row[["object", "base", "state", "is_visible", "flips"]].isna().all()
+
+
 def test_retired_links_are_not_in_use(engine: Engine) -> None:
     run = open_run(engine)
     decide(engine, run, 1, **SEEN)

@@ -78,7 +78,13 @@ class ScriptedWire(BaseAdapter):
 class ScriptedSalesforce:
     """A session on a scripted wire; counts its logins and its pauses."""
 
-    def __init__(self, *script: Answer | Exception, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        *script: Answer | Exception,
+        backoff: Backoff | None = None,
+        asks_for_a_token: bool = False,
+    ) -> None:
+        self._asks_for_a_token = asks_for_a_token
         self.wire = ScriptedWire(list(script))
         self.logins = 0
         self.pauses: list[float] = []
@@ -92,6 +98,8 @@ class ScriptedSalesforce:
     def _login(self, http: requests.Session) -> Salesforce:
         self.logins += 1
         http.mount("https://", self.wire)
+        if self._asks_for_a_token:
+            http.post(f"https://{HOST}/services/oauth2/token")
         return Salesforce(session_id=f"token-{self.logins}", instance=HOST, session=http)
 
 

@@ -46,6 +46,14 @@ def test_one_connection_is_all_it_takes(
     assert logins(emulator) == 1
 
 
+def test_a_login_names_its_org_so_nothing_else_is_asked(
+    emulator: RunningEmulator, client: SalesforceClient
+) -> None:
+    assert client.organization_id() == client.organization_id() == client.organization().id
+
+    assert sum(emulator.request_counts().values()) == logins(emulator) + 1
+
+
 def test_the_budget_is_the_orgs(
     emulator: RunningEmulator, client: SalesforceClient, session: SalesforceSession
 ) -> None:
@@ -157,10 +165,10 @@ def test_nobody_at_home_is_unavailable(
 def test_an_ended_session_is_renewed_once_and_goes_unnoticed(
     emulator: RunningEmulator, client: SalesforceClient
 ) -> None:
-    first = client.organization_id()
+    first = client.api_budget()
     emulator.revoke_sessions()
 
-    assert client.organization_id() == first
+    assert client.api_budget().allowed == first.allowed
     assert logins(emulator) == 2
 
 

@@ -4,6 +4,7 @@ import pytest
 import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from include.salesforce.client import SalesforceClient
 from include.salesforce.errors import (
     ApiLimitError,
     FieldNotVisibleError,
@@ -18,6 +19,7 @@ from include.salesforce.session import Backoff, SalesforceSession
 from include.salesforce.transport import refuse_clear_text
 from tests.salesforce.scripted import HOST, TIMEOUTS, Answer, ScriptedSalesforce, error
 
+ORG = "00D000000000001EAA"
 EXPIRED = error(401, "INVALID_SESSION_ID")
 REFUSED = requests.ConnectionError(
     MaxRetryError(None, "/", NewConnectionError(None, "refused"))  # type: ignore[arg-type]
@@ -273,3 +275,30 @@ def test_a_login_by_plain_http_is_refused() -> None:
 
     with pytest.raises(InsecureConnectionError):
         session.request("GET", "limits", repeatable=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (Answer(body={"id": f"https://{HOST}/id/00D000000000001EAA/005000000000001AAA"}), ORG),
+        (Answer(body={"id": f"https://{HOST}/id/00D000000000001/005000000000001"}), ORG),
+        (Answer(body={"id": f"https://{HOST}/id/nonsense/005000000000001"}), None),
+        (Answer(body={"id": "00D000000000001EAA"}), None),
+        (Answer(body={"id": None}), None),
+        (Answer(body={}), None),
+        (Answer(body=["id"]), None),
+        (Answer(body=b"<soapenv:Envelope/>"), None),  # a login by user name and password
+    ],
+)
+def test_the_answer_to_a_login_names_its_org(answer: Answer, named: str | None) -> None:
+    salesforce = ScriptedSalesforce(answer, asks_for_a_token=True)
+
+    assert salesforce.session.organization_id() == named
+    assert len(salesforce.wire.sent) == 1
+
+
+def test_an_org_that_no_login_named_is_asked_for() -> None:
+    salesforce = ScriptedSalesforce(Answer(body={"records": [{"Id": "00D000000000001"}]}))
+
+    assert SalesforceClient(salesforce.session).organization_id() == ORG
+    assert len(salesforce.wire.sent) == 1

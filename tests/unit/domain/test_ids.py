@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +91,32 @@ def test_keys_are_equal_exactly_when_the_ids_are(left, right):
     keys_a, keys_b = ids.record_keys(a, b)
     same_id = np.array([[x == y for y in b] for x in a])
     assert ((keys_a[:, None] == keys_b[None, :]) == same_id).all()
+
+
+def test_keys_are_the_same_in_whatever_pieces_a_column_lies():
+    whole = ids.classify(
+        strings(*(f"00{kind}5e00000AbC{n:02d}" for kind in "3Q" for n in range(9)))
+    )
+    pieces = pa.chunked_array(
+        [pa.array(whole["record_id"])[start:stop] for start, stop in ((0, 5), (5, 5), (5, 18))]
+    )
+    column = pd.Series(pd.arrays.ArrowExtensionArray(pieces))
+    assert len(pieces.chunks) == 3
+    assert [*ids.record_keys(column)[0]] == [*ids.record_keys(whole["record_id"])[0]]
+
+
+@pytest.mark.parametrize(
+    ("record_ids", "unique"),
+    [
+        ((), True),
+        (("0035e00000AbCdEAAZ", "0035e00000AbCdFAAZ"), True),
+        (("0035e00000AbCdEAAZ", "0035e00000AbCdFAAZ", "0035e00000AbCdEAAZ"), False),
+        (("nonsense", "other nonsense"), True),  # packs into the same integer
+        (("nonsense", "nonsense"), False),
+    ],
+)
+def test_an_id_that_occurs_twice_is_noticed(record_ids, unique):
+    assert ids.are_unique(strings(*record_ids)) is unique
 
 
 def test_keys_of_an_org_with_many_instances_are_exact_too():
