@@ -71,6 +71,8 @@ def unsubscribe_nightly_sync():
         retry_policy=TurnPolicy(tries=8),
     )(night.preflight)
     records = step(night.extract_records)
+    # Airflow does not take the docs of a mapped task from its function.
+    decide = step(max_active_tis_per_dagrun=night.SHARDS_AT_ONCE, doc_md=night.decide.__doc__)
     report = task(trigger_rule=TriggerRule.ALL_DONE)(night.report)
 
     @task_group
@@ -92,7 +94,7 @@ def unsubscribe_nightly_sync():
         preflight()
         >> (extracted := extract())
         >> (shards := task(night.split)(SYNC_RUN_ID))
-        >> step(night.decide).partial(sync_run_id=SYNC_RUN_ID).expand(shard=shards)
+        >> decide(night.decide).partial(sync_run_id=SYNC_RUN_ID).expand(shard=shards)
         >> step(night.merge)(SYNC_RUN_ID)
         >> load()
         >> step(night.verify)(SYNC_RUN_ID)

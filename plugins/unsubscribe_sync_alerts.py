@@ -8,7 +8,6 @@ next look tells it again.
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +17,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAlert
 from airflow.sdk.exceptions import AirflowNotFoundException
+from unsubscribe_sync_defaults import from_environment
 
 from include.sync.clock import utc_now
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 EMAIL_CONNECTION = "opt_out_alerts_email"
 WEBHOOK_CONNECTION = "opt_out_alerts_webhook"
-SLOW_AFTER: Final = timedelta(seconds=float(os.environ.get("OPT_OUT_SYNC_SLOW_SECONDS", "7200")))
+SLOW_AFTER: Final = timedelta(seconds=from_environment("OPT_OUT_SYNC_SLOW_SECONDS", 7_200))
 """How long after its start a night counts as slow. The sweep of the push counts two hours."""
 
 

@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from math import inf, nan
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryDecision, RetryRule
@@ -9,7 +10,24 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryDecision, RetryR
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-RETRY_DELAY: Final = timedelta(seconds=float(os.environ.get("OPT_OUT_SYNC_RETRY_SECONDS", "30")))
+
+def from_environment(name: str, default: float) -> float:
+    """Return a number that shapes a DAG, so it is needed when the file is parsed.
+
+    Raises:
+        ValueError: it is none, or not above zero; the message names the variable.
+    """
+    given = os.environ.get(name) or str(default)
+    try:
+        number = float(given)
+    except ValueError:
+        number = nan
+    if not 0 < number < inf:
+        raise ValueError(f"{name} must be a number above 0: set it in every Airflow component")
+    return number
+
+
+RETRY_DELAY: Final = timedelta(seconds=from_environment("OPT_OUT_SYNC_RETRY_SECONDS", 30))
 
 RETRY_POLICY: Final = ExceptionRetryPolicy(
     rules=[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import unsubscribe_sync_alerts as alerts
 import unsubscribe_sync_connections as connections
+from unsubscribe_sync_defaults import from_environment
 
 from include.domain.values import SalesforceObject
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 Counts = dict[str, Any]
 
 ATTEMPT = "attempt"  # XCom key: the run id of this execution of preflight
+SHARDS_AT_ONCE = int(from_environment("OPT_OUT_SYNC_SHARDS_AT_ONCE", 4))
+"""How many shards of a night are decided at a time: each takes some 0.9 GB of its worker."""
 
 
 def preflight(

@@ -1,7 +1,6 @@
 """The tasks of the push: one that waits in the triggerer, one that drains the outbox."""
 
 import asyncio
-import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,13 +8,14 @@ import unsubscribe_sync_alerts as alerts
 import unsubscribe_sync_connections as connections
 from airflow.sdk import BaseSensorOperator
 from airflow.triggers.base import StartTriggerArgs
+from unsubscribe_sync_defaults import from_environment
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 Counts = dict[str, Any]
 
-SWEEP_EVERY: Final = timedelta(seconds=float(os.environ.get("OPT_OUT_SYNC_SWEEP_SECONDS", "900")))
+SWEEP_EVERY: Final = timedelta(seconds=from_environment("OPT_OUT_SYNC_SWEEP_SECONDS", 900))
 """How long the sensor waits at most. What nobody was woken for is found then."""
 
 

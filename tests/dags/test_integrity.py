@@ -15,6 +15,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import RetryAction
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
+from unsubscribe_sync_defaults import from_environment
 
 from include.audit.runs import LEASE, NightAlreadyOpenError, StaleAttemptError, night_of
 from include.store.errors import StoreBusyError
@@ -187,3 +188,24 @@ def test_parsing_imports_neither_pandas_nor_sqlalchemy_of_ours(module):
         check=True,
     )
     assert found.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_so_many_shards_are_decided_at_a_time(nightly):
+    assert nightly.get_task("decide").max_active_tis_per_dagrun == 4
+
+
+@pytest.mark.parametrize("given", ["often", "0", "-1", "nan", "inf"])
+@pytest.mark.parametrize(
+    "name",
+    ["RETRY_SECONDS", "SWEEP_SECONDS", "SLOW_SECONDS", "SHARDS_AT_ONCE"],
+)
+def test_a_number_that_is_none_is_named_where_a_dag_is_not_imported(monkeypatch, name, given):
+    monkeypatch.setenv(f"OPT_OUT_SYNC_{name}", given)
+    with pytest.raises(ValueError, match=f"OPT_OUT_SYNC_{name} must be a number above 0"):
+        from_environment(f"OPT_OUT_SYNC_{name}", 1)
+
+
+def test_an_empty_number_is_the_usual_one(monkeypatch):
+    """Compose hands on a variable that nobody has set as an empty text."""
+    monkeypatch.setenv("OPT_OUT_SYNC_SWEEP_SECONDS", "")
+    assert from_environment("OPT_OUT_SYNC_SWEEP_SECONDS", 900) == 900
