@@ -23,6 +23,7 @@ from include.store.errors import StoreUnavailableError, database_errors
 
 GUESSED = 200  # rows; the planner takes a table that it does not know for one of that size
 ROWS_PER_COPY = 200_000
+ALL_DIFFERENT = frozenset({"person_id", "salesforce_id", "record_id", "act_id"})
 
 # Arrow's own pool keeps what it is given back, a tenth of a night's peak; no slower (measured).
 pa.set_memory_pool(pa.system_memory_pool())
@@ -121,12 +122,18 @@ def write_parquet(batches: Iterator[pa.RecordBatch], schema: pa.Schema, destinat
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(f"{destination.name}.{uuid4().hex}.part")
     try:
-        with part.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        with part.open("wb") as file, pq.ParquetWriter(file, schema, **_packing(schema)) as writer:
             for batch in batches:
                 writer.write_batch(batch)
         part.rename(destination)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _packing(schema: pa.Schema) -> dict[str, Any]:
+    """Look nothing up in a dictionary that has a value per row: a third longer, and more bytes."""
+    repetitive = [name for name in schema.names if name not in ALL_DIFFERENT]
+    return {"compression": "zstd", "use_dictionary": repetitive or False}
 
 
 @contextmanager
