@@ -2,6 +2,8 @@
 
 PYTHON ?=
 ONCE ?=
+SIZE ?=
+NAMES ?=
 WORKERS ?= auto
 AIRFLOW_PORT ?= 8080
 EMULATOR_HTTP_PORT ?= 18080
@@ -40,8 +42,8 @@ screenshots: setup-dev ## Take the pictures of the pages for docs/ (while `make 
 test: setup-dev ## Run the tests (TESTS=tests/local chooses some)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-bench: setup-dev ## Measure, against the way one writes first, into docs/benchmarks.md (half an hour)
-	@$(BIN)/python -m benchmarks.publish $(NAMES)
+bench: setup-dev ## Measure, against the way one writes first, into docs/benchmarks.md (an hour; SIZE=10m, NAMES=night)
+	@SIZE=$(SIZE) $(BIN)/python -m benchmarks.publish $(NAMES)
 
 check: setup-dev ## Lint, format, types, import rules, spelling: changes nothing
 	$(BIN)/ruff check .

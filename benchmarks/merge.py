@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measuring import peak_of_memory
+from benchmarks.sizes import sizes
 from benchmarks.worlds import EMAIL, READ_AT, Size, make_world
 from include.domain import groups, merge, plan, store_state
 from include.domain.evidence import Findings
 from include.domain.frames import Extract
 
-SIZES = (10_000, 100_000, 1_000_000)
 ROUNDS = 3
 NAIVE_UP_TO = 100_000
 
@@ -145,4 +145,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
         print(json.dumps(measure(sys.argv[2], int(sys.argv[3]))))
     else:
-        main(tuple(int(size.replace("_", "")) for size in sys.argv[1:]) or SIZES)
+        main(tuple(int(size.replace("_", "")) for size in sys.argv[1:]) or sizes())

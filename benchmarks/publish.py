@@ -2,8 +2,9 @@
 
     python -m benchmarks.publish [NAME ...]
 
-Names are those of the modules here: merge, night, push, emulator. The others keep what the page
-says of them. Figures are what this machine did while it did whatever else it did: run it alone.
+Names are those of the modules here: night, merge, audit, push, emulator. The others keep what the
+page says of them. `SIZE=10m` in the environment adds ten million people to the first two. Figures
+are what this machine did while it did whatever else it did: run it alone.
 """
 
 import argparse
@@ -25,6 +26,7 @@ PAGE, PLOT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks-night.
 BENCHMARKS = {
     "night": "A whole night, against Airflow's own parts",
     "merge": "The merge alone",
+    "audit": "The pages, over a year of nights",
     "push": "The push, against a stock sensor",
     "emulator": "The emulator itself",
 }
@@ -57,7 +59,7 @@ def _section(name: str) -> str:
         figures = Path(folder) / "figures.json"
         command = [sys.executable, "-m", f"benchmarks.{name}"]
         if name == "night":
-            command += ["--json", str(figures)]
+            command += ["--json", str(figures), "--distant", "100000"]
         printed = _run(command)
         if name == "night":
             plot(json.loads(figures.read_text()), PLOT)

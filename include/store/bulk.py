@@ -23,6 +23,7 @@ from include.store.errors import StoreUnavailableError, database_errors
 
 GUESSED = 200  # rows; the planner takes a table that it does not know for one of that size
 ROWS_PER_COPY = 200_000
+ALL_DIFFERENT = frozenset({"person_id", "salesforce_id", "record_id", "act_id"})
 
 # Arrow's own pool keeps what it is given back, a tenth of a night's peak; no slower (measured).
 pa.set_memory_pool(pa.system_memory_pool())
@@ -132,11 +133,17 @@ def parquet_file(schema: pa.Schema, destination: UPath) -> Iterator[pq.ParquetWr
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(f"{destination.name}.{uuid4().hex}.part")
     try:
-        with part.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        with part.open("wb") as file, pq.ParquetWriter(file, schema, **_packing(schema)) as writer:
             yield writer
         part.rename(destination)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _packing(schema: pa.Schema) -> dict[str, Any]:
+    """Look nothing up in a dictionary that has a value per row: a third longer, and more bytes."""
+    repetitive = [name for name in schema.names if name not in ALL_DIFFERENT]
+    return {"compression": "zstd", "use_dictionary": repetitive or False}
 
 
 @contextmanager
