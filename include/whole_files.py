@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 from upath import UPath
@@ -43,7 +43,7 @@ def _uploaded(destination: UPath) -> Iterator[BinaryIO]:
     An object store has no rename: it would copy every byte and delete the first copy. What a killed
     process has uploaded is not an object, and never becomes one.
     """
-    file = destination.open("wb", autocommit=False)
+    file: Any = destination.open("wb", autocommit=False)  # of any store, beyond BinaryIO
     try:
         with file:
             yield file

@@ -49,6 +49,12 @@ def write(path, content):
         file.write(content)
 
 
+def fail_after(path, content):
+    with whole_file(path) as file:
+        file.write(content)
+        raise KeyError
+
+
 @pytest.mark.parametrize("content", [b"", b"few", LARGE], ids=["empty", "small", "in parts"])
 def test_a_file_is_there_when_it_is_whole(folder, content):
     write(folder / "below" / "file", content)
@@ -65,20 +71,16 @@ def test_an_existing_file_is_replaced(folder):
 @pytest.mark.parametrize("content", [b"new", LARGE], ids=["small", "in parts"])
 def test_what_fails_while_it_is_written_leaves_what_was_there(folder, content):
     write(folder / "file", b"old")
-    with pytest.raises(KeyError), whole_file(folder / "file") as file:
-        file.write(content)
-        raise KeyError
-    with pytest.raises(KeyError), whole_file(folder / "never") as file:
-        file.write(content)
-        raise KeyError
+    for name in ("file", "never"):
+        with pytest.raises(KeyError):
+            fail_after(folder / name, content)
     assert names(folder) == ["file"]
     assert (folder / "file").read_bytes() == b"old"
 
 
 def test_a_failed_upload_costs_no_room(store):
-    with pytest.raises(KeyError), whole_file(store.path("failed") / "file") as file:
-        file.write(LARGE)
-        raise KeyError
+    with pytest.raises(KeyError):
+        fail_after(store.path("failed") / "file", LARGE)
     assert store.uploads() == []
 
 
