@@ -1,8 +1,9 @@
 """From Airflow Connections to what `include` works with: the only place that knows both.
 
-Connections: `engagement_store` (PostgreSQL that holds the store and the sync's own tables) and
-`salesforce` (OAuth client credentials or JWT). Deployment constants are `OPT_OUT_SYNC_*`
-environment variables. Everything is read inside a task, never at import.
+Connections: `engagement_store` (PostgreSQL that holds the store and the sync's own tables),
+`salesforce` (OAuth client credentials or JWT), and the one that the staging location may name
+(`s3://opt_out_staging@bucket/prefix`). Deployment constants are `OPT_OUT_SYNC_*` environment
+variables. Everything is read inside a task, never at import.
 """
 
 from functools import partial

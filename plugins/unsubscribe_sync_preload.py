@@ -1,10 +1,12 @@
-"""Airflow's scheduler with what its tasks need imported already.
+"""What starts tasks, with what they need imported already: Airflow's scheduler, or a Celery worker.
 
     python -m plugins.unsubscribe_sync_preload scheduler
+    python -m plugins.unsubscribe_sync_preload celery worker
 
-A task of the LocalExecutor is a fork of the scheduler, so what is imported here is there at once in
-every task: a push begins a second earlier, and a night of ten tasks takes half the time on a small
-machine. Restart the scheduler after an upgrade of this project, as after any other.
+A task of the LocalExecutor is a fork of the scheduler, one of the CeleryExecutor a fork of its
+worker. What is imported here is there at once in every task: a push begins a second earlier, and a
+night of ten tasks takes half the time on a small machine. Restart them after an upgrade of this
+project, as after any other.
 
 `--libraries-only` in front of the command leaves this project out, for whoever is changing it: then
 an edited file counts from the next task on.

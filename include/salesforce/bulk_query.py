@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -46,6 +45,7 @@ from include.salesforce.records import (
 )
 from include.salesforce.seen_ids import SeenIds
 from include.salesforce.session import SalesforceSession
+from include.whole_files import whole_file
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -168,23 +168,10 @@ class BulkQuery:
 @contextmanager
 def _parquet_file(destination: "UPath", schema: pa.Schema) -> Iterator[parquet.ParquetWriter]:
     """Write a file that appears under its name only when it is whole."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    partial = destination.with_name(f".{destination.name}.{uuid4().hex}.partial")
-    try:
-        with (
-            partial.open("wb") as file,
-            parquet.ParquetWriter(
-                file, schema, compression="zstd", use_dictionary=_REPETITIVE
-            ) as writer,
-        ):
-            yield writer
-        _rename(partial, destination)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _rename(partial: "UPath", destination: "UPath") -> None:
-    if isinstance(partial, Path):
-        partial.replace(destination)  # atomic, and the same on Windows
-    else:
-        partial.rename(destination)
+    with (
+        whole_file(destination) as file,
+        parquet.ParquetWriter(
+            file, schema, compression="zstd", use_dictionary=_REPETITIVE
+        ) as writer,
+    ):
+        yield writer

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import adbc_driver_postgresql.dbapi as adbc
 import pandas as pd
@@ -20,6 +19,7 @@ from upath import UPath
 
 from include.store.database import libpq_uri
 from include.store.errors import StoreUnavailableError, database_errors
+from include.whole_files import whole_file
 
 GUESSED = 200  # rows; the planner takes a table that it does not know for one of that size
 ROWS_PER_COPY = 200_000
@@ -130,14 +130,11 @@ def write_parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, destinat
 @contextmanager
 def parquet_file(schema: pa.Schema, destination: UPath) -> Iterator[pq.ParquetWriter]:
     """Write one file. It has its name only when it is complete; an existing one is replaced."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    part = destination.with_name(f"{destination.name}.{uuid4().hex}.part")
-    try:
-        with part.open("wb") as file, pq.ParquetWriter(file, schema, **_packing(schema)) as writer:
-            yield writer
-        part.rename(destination)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        whole_file(destination) as file,
+        pq.ParquetWriter(file, schema, **_packing(schema)) as writer,
+    ):
+        yield writer
 
 
 def _packing(schema: pa.Schema) -> dict[str, Any]:

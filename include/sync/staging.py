@@ -20,6 +20,7 @@ from upath import UPath
 
 from include.domain.errors import PermanentSyncError, TransientSyncError
 from include.store.bulk import to_arrow, write_parquet
+from include.whole_files import is_on_disk
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class Stage:
 
 def _keep_private(folder: UPath) -> None:
     """Let nobody but the owner into a folder on a disk; an object store has rules of its own."""
-    if isinstance(folder, Path) or folder.protocol in ("", "file", "local"):
+    if is_on_disk(folder):
         Path(folder.path).chmod(0o700)
 
 
@@ -192,7 +193,9 @@ def expire(root: UPath, tonight: date) -> int:
 
 
 def _nights(root: UPath) -> list[UPath]:
-    return [folder for folder in root.iterdir() if folder.name.startswith("night=")]
+    # A prefix of an object store is there only as long as something lies below it.
+    folders = root.iterdir() if root.exists() else ()
+    return [folder for folder in folders if folder.name.startswith("night=")]
 
 
 def _night_of(folder: UPath) -> date:

@@ -5,7 +5,9 @@ import selectors
 import socket
 import socketserver
 import threading
+from datetime import date
 
+import pandas as pd
 import pytest
 import unsubscribe_sync_connections as connections
 from cryptography.hazmat.primitives import serialization
@@ -13,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import text
 
 from include.deployment import DeploymentError
+from include.sync.clock import utc_now
+from include.sync.staging import Stage, expire
 from local.salesforce_emulator.identity import ADMIN_USERNAME
 from local.salesforce_emulator.testing import Size, running_emulator
+from tests.object_store import BUCKET, running_object_store
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +108,21 @@ def test_staging_is_any_folder_that_airflow_can_write_to(monkeypatch, tmp_path):
     monkeypatch.setenv("OPT_OUT_SYNC_STAGING", tmp_path.as_uri())
     (connections.staging() / "a").write_text("x")
     assert (tmp_path / "a").read_text() == "x"
+
+
+def test_staging_is_a_bucket_that_a_connection_leads_to(monkeypatch, tmp_path):
+    with running_object_store(tmp_path) as store:
+        monkeypatch.setenv("AIRFLOW_CONN_OPT_OUT_STAGING", store.airflow_connection)
+        monkeypatch.setenv("OPT_OUT_SYNC_STAGING", f"s3://opt_out_staging@{BUCKET}/nights")
+        stage = Stage(connections.staging(), date(2026, 11, 22), sync_run_id=7)
+        for rows in (3, 2):
+            stage.write("people", pd.DataFrame({"person_id": range(rows)}), utc_now())
+        assert stage.read("people")["person_id"].tolist() == [0, 1]
+        run = "nights/night=2026-11-22/run=7"
+        assert store.keys() == [f"{run}/people.manifest.json", f"{run}/people.parquet"]
+        assert expire(connections.staging(), tonight=date(2026, 12, 22)) == 1
+        assert expire(connections.staging(), tonight=date(2026, 12, 22)) == 0
+        assert store.keys() == []
 
 
 class Forwarder(socketserver.BaseRequestHandler):

@@ -16,6 +16,7 @@ from airflow.api_fastapi import core_api
 from airflow.api_fastapi.core_api.datamodels.monitor import HealthInfoResponse
 from airflow.cli.cli_parser import get_parser
 from airflow.configuration import conf, retrieve_configuration_description
+from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from airflow.sdk import Connection
 from cryptography import x509
 
@@ -35,7 +36,9 @@ from plugins import unsubscribe_sync_preload as preload
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-AIRFLOW = {name: service for name, service in SERVICES.items() if name != "postgres"}
+SERVERS = ("postgres", "redis")
+AIRFLOW = {name: service for name, service in SERVICES.items() if name not in SERVERS}
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 EMULATOR = SERVICES["salesforce-emulator"]
 ENVIRONMENT: dict[str, str] = COMPOSE["x-airflow"]["environment"]
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
@@ -55,6 +58,11 @@ def all_texts(node: Any = COMPOSE) -> Iterator[str]:
         yield str(node)
 
 
+CHOSEN = {  # beside what is secret
+    "AIRFLOW_WORKERS": "2",
+    "OPT_OUT_SYNC_STAGING": "file:///opt/airflow/staging",
+    "STAGING_CONNECTION": "",
+}
 PATIENCE = {
     "OPT_OUT_SYNC_PUSH_LINGER_SECONDS": Deployment(staging="-").push_linger_seconds,
     "OPT_OUT_SYNC_PUSH_LONGEST_SECONDS": Deployment(staging="-").push_longest_seconds,
@@ -65,9 +73,11 @@ EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), 
 
 
 def commands_of(words: list[str]) -> list[list[str]]:
-    """Split `bash -c "a && b"` into its commands."""
+    """Split `bash -c "a && b"`, and what a health check gives to the shell, into its commands."""
     if words[:2] == ["bash", "-c"]:
         return [shlex.split(command) for command in words[-1].split("&&")]
+    if words[0] == "CMD-SHELL":
+        return [shlex.split(words[1])]
     return [words[1:] if words[0] == "CMD" else words]
 
 
@@ -91,6 +101,8 @@ def test_every_command_is_one_of_airflow_or_of_the_project(service, command):
         assert callable(get_parser().parse_args(arguments).func)
     elif arguments[:2] == ["-m", PRELOADED]:
         assert callable(get_parser().parse_args(arguments[2:]).func)
+    elif program == "celery":
+        assert {*arguments} >= {"inspect", "ping"}
     elif arguments[:2] == ["-m", "include.cli"]:
         assert callable(cli.parser().parse_args(arguments[2:]).command)
     elif arguments[:2] == ["-m", "local.salesforce_emulator"]:
@@ -100,15 +112,15 @@ def test_every_command_is_one_of_airflow_or_of_the_project(service, command):
         ast.parse(arguments[1])
 
 
-def test_the_four_components_of_airflow_and_nothing_else_run():
+def test_the_four_components_of_airflow_its_workers_and_nothing_else_run():
     started = {
         name: service["command"]
         for name, service in AIRFLOW.items()
         if name != "init" and "profiles" not in service
     }
     assert started == {
-        "scheduler": ["python", "-m", PRELOADED, "scheduler"],
-        **{name: ["airflow", name] for name in ("api-server", "dag-processor", "triggerer")},
+        "worker": ["python", "-m", PRELOADED, "celery", "worker"],
+        **{name: ["airflow", name] for name in COMPONENTS},
     }
 
 
@@ -116,7 +128,7 @@ def test_the_databases_of_airflow_and_of_the_project_are_migrated_before_anythin
     migrations = commands_of(SERVICES["init"]["command"])
     assert migrations == [["airflow", "db", "migrate"], ["python", "-m", "include.cli", "migrate"]]
     for name in AIRFLOW.keys() - {"init"}:
-        condition = SERVICES[name]["depends_on"]["init"]["condition"]
+        condition = AIRFLOW[name]["depends_on"]["init"]["condition"]
         assert condition == "service_completed_successfully", name
 
 
@@ -165,15 +177,17 @@ def test_every_setting_of_airflow_exists(variable):
 
 
 def test_every_component_of_airflow_has_the_same_environment_and_image():
+    own = {"worker": {"DUMB_INIT_SETSID": "0"}}
     for name, service in AIRFLOW.items():
-        assert service["environment"] == ENVIRONMENT, name
+        assert service["environment"] == ENVIRONMENT | own.get(name, {}), name
         assert service["image"] == COMPOSE["x-airflow"]["image"], name
 
 
 def test_the_connections_are_those_that_the_plugins_ask_for():
     given = {name for name in ENVIRONMENT if name.startswith("AIRFLOW_CONN_")}
-    wanted = (connections.STORE_CONNECTION, connections.SALESFORCE_CONNECTION)
+    wanted = (connections.STORE_CONNECTION, connections.SALESFORCE_CONNECTION, "opt_out_staging")
     assert given == {f"AIRFLOW_CONN_{connection.upper()}" for connection in wanted}
+    assert "s3://opt_out_staging@" in (ROOT / ".env.example").read_text()
 
 
 def test_the_variables_of_the_project_are_read_by_it():
@@ -208,7 +222,8 @@ def connections_of_the_example() -> list[dict[str, Any]]:
 
 
 def test_the_salesforce_connections_of_the_example_are_ones():
-    real, emulated = (each["extra"] for each in connections_of_the_example())
+    found = connections_of_the_example()
+    real, emulated = (each["extra"] for each in found if each["conn_type"] == "salesforce")
     for extra in (real, emulated):
         assert extra.keys() == {"consumer_key", "consumer_secret", "domain", "version"}
     own = json.loads(connection_json(DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, 18_443))["extra"]
@@ -230,7 +245,8 @@ def test_the_emulator_is_there_for_the_demo_only_and_its_authority_where_tasks_r
     bundle = re.search(r"^# (/.*ca-bundle.pem)$", (ROOT / ".env.example").read_text(), re.M)
     assert bundle
     assert Path(bundle[1]).parent == folder
-    assert f"salesforce:{folder}" in SERVICES["scheduler"]["volumes"]  # LocalExecutor
+    for name in ("worker", "api-server"):  # its pages ask Salesforce, too
+        assert f"salesforce:{folder}" in SERVICES[name]["volumes"]
     assert ENVIRONMENT["REQUESTS_CA_BUNDLE"].startswith("${SALESFORCE_CA_BUNDLE:-}")
 
 
@@ -251,6 +267,8 @@ def test_a_secret_has_no_default_and_a_sentence_when_it_is_missing(name, kind, t
         assert (kind, text, EXAMPLE[name]) == ("-", "8080", "8080")
     elif name == "SALESFORCE_CA_BUNDLE":
         assert (kind, text, EXAMPLE[name]) == ("-", "", "")
+    elif name in CHOSEN:
+        assert (kind, text, EXAMPLE[name]) == ("-", CHOSEN[name], CHOSEN[name])
     elif name in PATIENCE:
         assert (kind, float(text), float(EXAMPLE[name])) == ("-", PATIENCE[name], PATIENCE[name])
     else:
@@ -260,8 +278,12 @@ def test_a_secret_has_no_default_and_a_sentence_when_it_is_missing(name, kind, t
 
 
 def test_no_secret_is_written_into_the_file():
-    for variable, value in [*ENVIRONMENT.items(), *SERVICES["postgres"]["environment"].items()]:
-        if re.search(r"PASSWORD$|SECRET|KEY$|CONN|URL$", variable) and "SERVER_URL" not in variable:
+    servers = [item for name in SERVERS for item in SERVICES[name]["environment"].items()]
+    for variable, value in [*ENVIRONMENT.items(), *servers]:
+        if (
+            re.search(r"PASSWORD$|AUTH$|SECRET|KEY$|CONN|URL$", variable)
+            and "SERVER_URL" not in variable
+        ):
             assert VARIABLE.search(value), f"{variable} is given in clear"
 
 
@@ -290,11 +312,11 @@ def test_every_mounted_file_exists_and_every_volume_is_declared_and_used():
 
 def test_what_must_outlive_a_container_lies_on_a_volume_that_airflows_user_may_write():
     targets = {(name, target) for name, _, target in mounts()}
-    staging = ENVIRONMENT["OPT_OUT_SYNC_STAGING"].removeprefix("file://")
+    staging = CHOSEN["OPT_OUT_SYNC_STAGING"].removeprefix("file://")
     passwords = Path(ENVIRONMENT["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]).parent
-    assert ("scheduler", staging) in targets  # LocalExecutor: tasks run in the scheduler
+    assert {("worker", staging), ("api-server", staging)} <= targets  # its pages read it, too
     assert ("api-server", str(passwords)) in targets
-    assert ("postgres", "/var/lib/postgresql") in targets
+    assert {("postgres", "/var/lib/postgresql"), ("redis", "/data")} <= targets
     made = re.search(r"mkdir -p (.*)$", DOCKERFILE, re.MULTILINE)
     assert made
     emulated = str(Path(database_of_the_emulator()).parent)
@@ -303,7 +325,7 @@ def test_what_must_outlive_a_container_lies_on_a_volume_that_airflows_user_may_w
 
 def test_logs_of_tasks_are_shared_with_the_component_that_shows_them():
     targets = {(name, target) for name, _, target in mounts()}
-    assert {("scheduler", f"{HOME}/logs"), ("api-server", f"{HOME}/logs")} <= targets
+    assert {("worker", f"{HOME}/logs"), ("api-server", f"{HOME}/logs")} <= targets
 
 
 def test_tasks_report_to_the_service_that_listens():
@@ -345,3 +367,44 @@ def test_the_server_is_of_the_major_version_that_the_tests_run_on(server_url):
         major = connection.exec_driver_sql("SHOW server_version_num").scalar_one()[:-4]
     engine.dispose()
     assert SERVICES["postgres"]["image"] == f"postgres:{major}"
+
+
+def memory_of(service: dict[str, Any]) -> float:
+    """Gigabytes that a service may have."""
+    limit = service["deploy"]["resources"]["limits"]["memory"]
+    return float(limit[:-1]) / {"G": 1, "M": 1024}[limit[-1]]
+
+
+def test_everything_has_limits_and_a_worker_has_a_gigabyte_for_each_of_its_tasks():
+    for name, service in SERVICES.items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert float(limits["cpus"]) > 0, name
+        assert memory_of(service) >= 0.25, name
+    tasks = int(ENVIRONMENT["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
+    assert memory_of(SERVICES["worker"]) > tasks  # and itself: no process of a night takes more
+
+
+def test_a_dead_worker_is_noticed_before_a_person_would_and_a_slow_one_is_not_taken_for_it():
+    patience = float(ENVIRONMENT["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"])
+    signs_of_life = patience / conf.getint("workers", "min_heartbeat_interval")
+    assert patience <= 60
+    assert signs_of_life >= 10
+
+
+def test_celery_gives_a_worker_no_more_than_it_works_on():
+    """What a worker has taken and not begun would be lost with it for a day."""
+    assert DEFAULT_CELERY_CONFIG["worker_prefetch_multiplier"] == 1
+    assert DEFAULT_CELERY_CONFIG["task_acks_late"] is True
+
+
+def test_a_worker_may_end_its_steps_before_it_is_stopped():
+    assert SERVICES["worker"]["stop_grace_period"] == "2m"
+    assert SERVICES["worker"]["environment"]["DUMB_INIT_SETSID"] == "0"
+
+
+def test_the_broker_asks_for_a_password_and_its_health_check_knows_it():
+    words = SERVICES["redis"]["command"]
+    secret = words[words.index("--requirepass") + 1]
+    assert VARIABLE.search(secret)
+    assert f":{secret}@redis:" in ENVIRONMENT["AIRFLOW__CELERY__BROKER_URL"]
+    assert SERVICES["redis"]["environment"]["REDISCLI_AUTH"] == secret

@@ -5,13 +5,22 @@ import pytest
 from upath import UPath
 
 from include.sync.staging import Stage, StagingIncompleteError, expire
+from tests.object_store import running_object_store
 
 AT = datetime(2026, 11, 23, 4, tzinfo=UTC)
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with running_object_store(tmp_path_factory.mktemp("s3")) as store:
+        yield store
+
+
+@pytest.fixture(params=["file", "memory", "s3"])
 def root(request, tmp_path):
-    """A folder, and an object store that has no folders of its own."""
+    """A folder, and object stores, which have no folders of their own."""
+    if request.param == "s3":
+        return request.getfixturevalue("store").path(tmp_path.name)
     return UPath(tmp_path) if request.param == "file" else UPath(f"memory://{tmp_path}")
 
 
@@ -59,6 +68,18 @@ def test_only_nights_older_than_two_weeks_expire(root):
         "night=2026-11-08",
         "night=2026-11-22",
     ]
+
+
+def test_where_nothing_was_staged_nothing_expires(root):
+    assert expire(root / "never", tonight=date(2026, 11, 22)) == 0
+
+
+def test_a_frame_is_written_whole_and_again(root):
+    for rows in (3, 5):
+        stage_of(root).write("people", pd.DataFrame({"person_id": range(rows)}), AT)
+    assert len(stage_of(root).read("people")) == 5
+    files = sorted(path.name for path in stage_of(root).prefix.iterdir())
+    assert files == ["people.manifest.json", "people.parquet"]
 
 
 def test_nobody_but_the_owner_can_look_into_the_files_of_a_run(tmp_path):
