@@ -479,6 +479,27 @@ class NightTally(Base):
     codes: Mapped[dict[str, object]]
 
 
+class AuditThinning(Base):
+    """A month of the audit that was thinned, by whom, and what is left of it. Insert-only."""
+
+    __tablename__ = "audit_thinning"
+    __table_args__ = (
+        UniqueConstraint("audit_table", "month", name="audit_thinning_once"),
+        {"schema": SCHEMA},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    thinned_at: Mapped[datetime]
+    thinned_by: Mapped[str]
+    login: Mapped[str] = mapped_column(server_default=text("session_user"))
+    settings_version: Mapped[int]
+    keep_months: Mapped[int]
+    audit_table: Mapped[str]
+    month: Mapped[date]
+    rows_before: Mapped[int] = mapped_column(BigInteger)
+    rows_kept: Mapped[int] = mapped_column(BigInteger)
+
+
 class AlertTold(Base):
     """What somebody was told, and when last."""
 
