@@ -123,12 +123,6 @@ class Link(Base):
             "person_id",
             postgresql_where=text("evidence_id IS NOT NULL"),
         ),
-        Index(
-            "link_opted_out_field",
-            "org_id",
-            "field",
-            postgresql_where=text("state = 'active' AND base"),
-        ),
         {"schema": SCHEMA},
     )
 
@@ -191,8 +185,8 @@ class MergeAudit(Base):
         ),
         Index("merge_audit_person", "person_id", "decided_at"),
         Index("merge_audit_newest", "decided_at", "id"),
-        Index("merge_audit_code", "code", "decided_at", "id"),
-        Index("merge_audit_record", "record_id", "decided_at", "id"),
+        Index("merge_audit_code", "code", "decided_at"),
+        Index("merge_audit_record", "record_id"),
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (decided_at)"},
     )
 

@@ -95,6 +95,7 @@ def snapshot(engine: Engine, parameters: Mapping[str, str]) -> Iterator[Snapshot
     ):
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         cursor.execute(limiting(TASK, is_local=True))
+        cursor.execute("SET LOCAL application_name = 'opt_out_sync bulk'")
         for name, value in parameters.items():
             cursor.execute("SELECT set_config($1, $2, true)", (f"opt_out_sync.{name}", value))
         yield Snapshot(cursor)
