@@ -64,7 +64,7 @@ def _section(name: str) -> str:
         if name == "night":
             plot(json.loads(figures.read_text()), PLOT)
     image = f"\n![Time and memory of a night]({PLOT.name})\n" if name == "night" else ""
-    return f"{_where()}\n{image}\n```text\n{printed.strip()}\n```\n"
+    return f"{where()}\n{image}\n```text\n{printed.strip()}\n```\n"
 
 
 def _run(command: list[str]) -> str:
@@ -83,7 +83,8 @@ def _run(command: list[str]) -> str:
     return "".join(lines)
 
 
-def _where() -> str:
+def where() -> str:
+    """Say when, at which commit and on which machine this is."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],  # noqa: S607
         cwd=ROOT,

@@ -34,6 +34,13 @@ def store() -> "Engine":
     return connect(BaseHook.get_connection(STORE_CONNECTION).get_uri())
 
 
+def store_for_pages() -> "Engine":
+    """Return the same for people who wait for a page: shorter limits, more connections."""
+    from include.store.database import PAGE, connect
+
+    return connect(BaseHook.get_connection(STORE_CONNECTION).get_uri(), limits=PAGE)
+
+
 def clock() -> "Callable[[], datetime]":
     """Return the clock of the database of `engagement_store`, whatever this worker's says."""
     from include.store.clock import clock_of

@@ -144,7 +144,7 @@ def pages() -> "ASGIApp":
     from include.web.app import create_app
     from include.web.services import Services
 
-    store = cache(connections.store)
+    store = cache(connections.store_for_pages)
     return create_app(
         Services(
             store=store,

@@ -332,9 +332,19 @@ def release(conn: Connection, person_id: int, *, by: str, note: str, now: dateti
 
 
 OPTED_OUT_FIELDS = """
-SELECT DISTINCT field FROM opt_out_sync.link
-WHERE org_id = :org_id AND state = 'active' AND base
-ORDER BY field
+WITH RECURSIVE known AS (  -- from one field to the next by index: there are few, of many links
+    SELECT min(field) AS field FROM opt_out_sync.link WHERE org_id = :org_id
+    UNION ALL
+    SELECT (SELECT min(l.field) FROM opt_out_sync.link AS l
+            WHERE l.org_id = :org_id AND l.field > known.field)
+    FROM known WHERE known.field IS NOT NULL
+)
+SELECT known.field FROM known
+WHERE EXISTS (
+    SELECT FROM opt_out_sync.link AS l
+    WHERE l.org_id = :org_id AND l.field = known.field AND l.state = 'active' AND l.base
+)
+ORDER BY known.field
 """
 COUNT = """
 SELECT count(*) FROM opt_out_sync.link WHERE org_id = :org_id AND state = 'active'

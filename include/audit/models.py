@@ -123,12 +123,6 @@ class Link(Base):
             "person_id",
             postgresql_where=text("evidence_id IS NOT NULL"),
         ),
-        Index(
-            "link_opted_out_field",
-            "org_id",
-            "field",
-            postgresql_where=text("state = 'active' AND base"),
-        ),
         {"schema": SCHEMA},
     )
 
@@ -191,8 +185,8 @@ class MergeAudit(Base):
         ),
         Index("merge_audit_person", "person_id", "decided_at"),
         Index("merge_audit_newest", "decided_at", "id"),
-        Index("merge_audit_code", "code", "decided_at", "id"),
-        Index("merge_audit_record", "record_id", "decided_at", "id"),
+        Index("merge_audit_code", "code", "decided_at"),
+        Index("merge_audit_record", "record_id"),
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (decided_at)"},
     )
 
@@ -477,6 +471,27 @@ class NightTally(Base):
     failed: Mapped[int] = mapped_column(BigInteger)
     held: Mapped[int] = mapped_column(BigInteger)
     codes: Mapped[dict[str, object]]
+
+
+class AuditThinning(Base):
+    """A month of the audit that was thinned, by whom, and what is left of it. Insert-only."""
+
+    __tablename__ = "audit_thinning"
+    __table_args__ = (
+        UniqueConstraint("audit_table", "month", name="audit_thinning_once"),
+        {"schema": SCHEMA},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    thinned_at: Mapped[datetime]
+    thinned_by: Mapped[str]
+    login: Mapped[str] = mapped_column(server_default=text("session_user"))
+    settings_version: Mapped[int]
+    keep_months: Mapped[int]
+    audit_table: Mapped[str]
+    month: Mapped[date]
+    rows_before: Mapped[int] = mapped_column(BigInteger)
+    rows_kept: Mapped[int] = mapped_column(BigInteger)
 
 
 class AlertTold(Base):

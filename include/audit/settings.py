@@ -20,6 +20,7 @@ from include.domain.values import STANDARD_FIELD, STANDARD_LABEL
 from include.store.errors import database_errors
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
+LEAST_MONTHS: Final = 24  # the function audit_months_due knows it too
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -67,6 +68,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     """Told when an object has so many fewer opted-out records than after the night before."""
     alert_hidden_fraction: Fraction = 0.02
     """Told when so many of an object's links are newly not visible."""
+    audit_keep_months: Annotated[int, Field(ge=0, le=1200)] = 0
+    """Months of the audit that keep every row; 0: all. Older ones keep what proves something."""
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -85,6 +88,13 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         if "team" not in scopes:  # what the sync itself records has this scope
             raise ValueError("must contain team: what the sync records has this scope")
         return tuple(dict.fromkeys(scopes))
+
+    @field_validator("audit_keep_months")
+    @classmethod
+    def _evidence_is_not_kept_for_less(cls, months: int) -> int:
+        if 0 < months < LEAST_MONTHS:
+            raise ValueError(f"must be 0, which keeps everything, or {LEAST_MONTHS} or more months")
+        return months
 
     @property
     def opt_out_fields(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError
 
 from include.cli import (
+    audit,
     clears,
     corrections,
     explain,
@@ -44,6 +45,7 @@ FAMILIES = (
     clears,
     people,
     source,
+    audit,
 )
 
 

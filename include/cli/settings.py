@@ -26,6 +26,7 @@ _LIMITS = {
     "max-open-failures": "failed writes that leave a night green",
     "bulk-threshold": "records from which on the Bulk API is used",
     "api-reserve": "API requests that are left to others",
+    "audit-keep-months": "months that the audit keeps every row, from 24; 0: for ever",
 }
 _ALERTS = {
     "alert-writes-fraction": "... or more than this part of the links",

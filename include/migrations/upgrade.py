@@ -16,6 +16,7 @@ from include.store.database import transaction
 VERSION_SCHEMA = "opt_out_sync"
 VERSION_TABLE = "opt_out_alembic_version"
 SCHEMAS = frozenset({"engagement", VERSION_SCHEMA})
+LOCK_SECONDS = 30
 PARTITION = re.compile(r"(merge_audit|write_attempt)_(default|\d{4}_\d{2})")
 
 
@@ -64,6 +65,10 @@ def is_ours(
 def _migrate(engine: Engine, run: Callable[[Config], None]) -> None:
     with transaction(engine) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('opt_out_sync.migrate'))"))
+        # Whoever waits for a table stands in the way of all who come later, so nobody waits long;
+        # an index over years of audit takes as long as it takes.
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         _create_version_schema(connection)
         config = _config()
         config.attributes["connection"] = connection

@@ -17,6 +17,7 @@ class Table(StrEnum):
     UNREACHABLE = "unreachable"
     HELD = "held"
     LOOK_UPS = "look_ups"
+    THINNED = "thinned"
 
 
 class Kind(StrEnum):

@@ -204,7 +204,7 @@ class _Search:
 
     def _within(self, rows: Select[Any], seconds: float) -> list[Row] | None:
         """Read rows in so many seconds; None: it takes longer."""
-        if seconds <= 0:
+        if seconds < _WORTH_IT:
             return None
         savepoint = self.conn.begin_nested()
         try:
@@ -267,6 +267,8 @@ _AT_A_TIME: Final = 2_000
 _FOR_EVERYTHING: Final = 0.4
 _FOR_LOOKING: Final = 0.75
 _FOR_COUNTING: Final = 0.25
+# The way back to the savepoint has the same limit as the search: a busy machine needs that much.
+_WORTH_IT: Final = 0.05
 _WIDENING: Final = (1, 8, 64, None)
 # Compiling a plan over all months takes longer than running it for one page.
 _LIMITS: Final = """

@@ -295,5 +295,25 @@ _DEFINITIONS: Final = {
             key="id",
             newest="id",
         ),
+        _small(
+            Table.THINNED,
+            "Thinned months",
+            "One row per month of the audit of which only proof is kept, the newest first.",
+            "opt_out_sync.audit_thinning",
+            (
+                Column("id", "Thinning", Kind.NUMBER),
+                Column("audit_table", "Of", Kind.CHOICE, ("merge_audit", "write_attempt")),
+                Column("month", "Month", Kind.DATE),
+                Column("rows_before", "Rows before", Kind.NUMBER),
+                Column("rows_kept", "Rows kept", Kind.NUMBER),
+                Column("thinned_at", "At", Kind.TIME),
+                Column("thinned_by", "By", Kind.TEXT),
+                Column("keep_months", "Months kept whole", Kind.NUMBER),
+                Column("settings_version", "Settings", Kind.NUMBER),
+                Column("login", "Login", Kind.TEXT),
+            ),
+            key="id",
+            newest="id",
+        ),
     )
 }

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, CursorResult, Engine, text
 from upath import UPath
 
-from include.store.database import libpq_uri
+from include.store.database import TASK, libpq_uri, limiting
 from include.store.errors import StoreUnavailableError, database_errors
 from include.whole_files import whole_file
 
@@ -106,6 +106,8 @@ def snapshot(engine: Engine, parameters: Mapping[str, str]) -> Iterator[Snapshot
         closing(connection.cursor()) as cursor,
     ):
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute(limiting(TASK, is_local=True))
+        cursor.execute("SET LOCAL application_name = 'opt_out_sync bulk'")
         for name, value in parameters.items():
             cursor.execute("SELECT set_config($1, $2, true)", (f"opt_out_sync.{name}", value))
         yield Snapshot(cursor)

@@ -6,21 +6,14 @@ and again now and then.
 
 import select
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import psycopg2
 from psycopg2 import sql
 from sqlalchemy import Engine
 
-from include.store.database import libpq_uri
+from include.store.database import KEEPALIVES, libpq_uri
 from include.store.errors import database_errors
-
-_KEEPALIVES: dict[str, Any] = {
-    "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-}
 
 
 class Listener:
@@ -41,7 +34,7 @@ class Listener:
         """
         with database_errors():
             self._connection = psycopg2.connect(
-                libpq_uri(engine), application_name="opt_out_sync push", **_KEEPALIVES
+                libpq_uri(engine), application_name="opt_out_sync push", **KEEPALIVES
             )
             self._connection.autocommit = True
             with self._connection.cursor() as cursor:

@@ -69,6 +69,7 @@ def test_every_setting_can_be_saved(engine: Engine, say: Say) -> None:
         "alert_writes_fraction": (["--alert-writes-fraction", "0.9"], 0.9),
         "alert_drop_fraction": (["--alert-drop-fraction", "0.11"], 0.11),
         "alert_hidden_fraction": (["--alert-hidden-fraction", "0.12"], 0.12),
+        "audit_keep_months": (["--audit-keep-months", "36"], 36),
     }
     assert chosen.keys() == Settings.model_fields.keys()
     options = [word for words, _ in chosen.values() for word in words]

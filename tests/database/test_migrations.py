@@ -96,7 +96,7 @@ def objects(engine: Engine) -> list[str]:
         return [row for query in (OBJECTS, RIGHTS) for row in conn.execute(text(query)).scalars()]
 
 
-STEPS = [f"{number:04}" for number in range(1, 12)]
+STEPS = [f"{number:04}" for number in range(1, 13)]
 
 
 @pytest.mark.parametrize("revision", STEPS)

@@ -59,6 +59,8 @@ CUSTOM_FIELD = "must be the API name of a custom field"
         ({"alert_writes_fraction": -0.1}, "must be a fraction from 0 to 1"),
         ({"alert_drop_fraction": "half"}, "must be a fraction from 0 to 1"),
         ({"alert_hidden_fraction": 2}, "must be a fraction from 0 to 1"),
+        ({"audit_keep_months": 23}, "must be 0, which keeps everything, or 24 or more months"),
+        ({"audit_keep_months": -1}, "must be a whole number from 0 to 1200"),
         ({"enabled": "perhaps"}, "must be true or false"),
         ({"synced_scopes": ("sender",)}, "must contain team"),
         ({"synced_scopes": ("team", "world")}, "must be 'team' or 'sender'"),

@@ -23,7 +23,7 @@ from include.domain.values import SalesforceObject
 from include.salesforce.bulk_jobs import Polling
 from include.salesforce.client import SalesforceClient
 from include.salesforce.session import Backoff, SalesforceSession
-from include.store.database import connect
+from include.store.database import Limits, connect
 from include.sync import nightly
 from include.sync.clock import utc_now
 from include.sync.nightly.inputs import shards_of
@@ -45,7 +45,8 @@ class Place:
 
 
 def watched_engine(database_url: str, at: At) -> Engine:
-    engine = connect(database_url, idle_seconds=1)  # who is put to sleep holds nobody up for long
+    # who is put to sleep holds nobody up for long
+    engine = connect(database_url, limits=Limits(idle=1))
     state = {"committed": False}
 
     @event.listens_for(engine, "commit")

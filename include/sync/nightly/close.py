@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 from upath import UPath
 
-from include.audit import links, runs, writes
+from include.audit import links, retention, runs, writes
 from include.audit.runs import Run
 from include.domain.errors import PermanentSyncError
 from include.domain.values import Side
@@ -35,6 +35,8 @@ def close(engine: Engine, staging: UPath, sync_run_id: int, *, clock: Clock) -> 
         counts = {"bases_moved": moved}
         runs.close(conn, run, counts, now=now)
     stages.expire(staging, run.night)
+    if run.kind == "night" and not run.plan_only:
+        retention.thin_tonight(engine, by=f"night {run.id}", now=clock())
     return counts
 
 

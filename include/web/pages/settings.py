@@ -47,6 +47,7 @@ NUMBERS: Final = {
     "clock_skew_seconds": "Seconds by which the clocks of both sides may differ",
     "bulk_threshold": "Records from which the Bulk API is used",
     "api_reserve": "API requests a day that are left to others",
+    "audit_keep_months": "Months that the audit keeps every row, from 24; 0: for ever",
 }
 """Thresholds, by name, as the page calls them."""
 
