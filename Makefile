@@ -55,6 +55,7 @@ lock: setup-dev ## Compile requirements*.in into requirements*.txt (needs a pack
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url deploy/kubernetes/requirements.in -o deploy/kubernetes/requirements.txt
 
 mwaa: setup ## Build what Amazon MWAA takes into .local/mwaa (STAGING=s3://bucket/prefix)
 	@$(BIN)/python deploy/mwaa/build.py .local/mwaa --staging "$(STAGING)"

@@ -1,6 +1,5 @@
 """What is built for Amazon MWAA, laid out as MWAA lays it out, and read by Airflow there."""
 
-import json
 import re
 import subprocess
 import sys
@@ -9,36 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.layout import found_in
+
 ROOT = Path(__file__).parents[2]
 MWAA = ROOT / "deploy" / "mwaa"
 BUILD = [sys.executable, MWAA / "build.py"]
 STAGING = "s3://a-bucket/opt-out-sync"
-
-# Run in Airflow's home on MWAA: nothing of this checkout is on Python's path.
-LOOK = """
-import importlib, json, pkgutil, sys
-from airflow import plugins_manager
-from airflow.dag_processing.dagbag import DagBag
-plugins = plugins_manager._get_plugins()
-bag = DagBag()
-import include, unsubscribe_sync_pages, unsubscribe_sync_push_trigger
-for module in pkgutil.walk_packages(include.__path__, "include."):
-    if not module.name.endswith(("__main__", "migrations.env")):
-        importlib.import_module(module.name)
-print(json.dumps({
-    "plugins": [plugin.name for plugin in plugins[0]],
-    "plugin errors": plugins[1],
-    "dags": sorted(bag.dags),
-    "dag errors": {**bag.import_errors},
-    "include": include.__file__,
-    "strays": [
-        name for name, module in sys.modules.items()
-        if (getattr(module, "__file__", None) or "").startswith(include.__path__[0])
-        and name.partition(".")[0] != "include"
-    ],
-    "pages": unsubscribe_sync_pages.pages().__class__.__name__,
-}))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +32,7 @@ def seen(built, tmp_path_factory):
     (home / "dags").symlink_to(built / "dags")
     with zipfile.ZipFile(built / "plugins.zip") as archive:
         archive.extractall(home / "plugins")
-    environment = {"AIRFLOW_HOME": str(home), "PATH": "", "HOME": str(home)}
-    settings = {"AIRFLOW__CORE__LOAD_EXAMPLES": "False"}  # as MWAA sets it
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", LOOK],
-        env=environment | settings, cwd=home, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return {**json.loads(done.stdout.splitlines()[-1]), "home": home}
+    return found_in(home, {})  # MWAA lets nobody change Python's path
 
 
 def test_airflow_reads_every_dag_from_what_was_built(seen):
