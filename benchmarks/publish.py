@@ -26,6 +26,9 @@ BENCHMARKS = {
     "night": "A whole night, against Airflow's own parts",
     "merge": "The merge alone",
     "push": "The push, against a stock sensor",
+    "overhead": "Airflow's own share of a night",
+    "parsing": "Reading the DAG files",
+    "sizes": "Room in the database and in staging",
     "emulator": "The emulator itself",
 }
 HEAD = """# Benchmarks

@@ -42,14 +42,15 @@ def values(request):
 
 
 def commands(values: dict[str, Any]) -> list[list[str]]:
-    started = [section["args"] for section in values.values() if "args" in section]
+    sections = [*values.values(), values.get("workers", {}).get("celery", {})]
+    started = [each["args"] for each in sections if isinstance(each, dict) and "args" in each]
     assert all(words[:2] == ["bash", "-c"] for words in started)
     parts = [part for words in started for part in words[2].split("&&")]
     return [shlex.split(part.strip().removeprefix("exec ")) for part in parts]
 
 
 def test_every_command_is_one_of_airflow_or_of_the_project(values):
-    for program, *arguments in commands({k: v for k, v in values.items() if isinstance(v, dict)}):
+    for program, *arguments in commands(values):
         if program == "airflow":
             assert callable(get_parser().parse_args(arguments).func)
         elif arguments[:2] == ["-m", preload.__name__]:
@@ -78,9 +79,13 @@ def test_the_executor_is_one_and_what_it_does_not_need_is_switched_off(values):
     executor = values["executor"]
     assert executor in ExecutorLoader.executors
     assert values.get("redis", {}).get("enabled", True) == (executor == "CeleryExecutor")
-    started = commands({"scheduler": values["scheduler"]} if "args" in values["scheduler"] else {})
-    is_preloaded = any(preload.__name__ in words for words in started)
-    assert is_preloaded == (executor == "LocalExecutor")
+    starts_tasks = {
+        "CeleryExecutor": values["workers"]["celery"],
+        "LocalExecutor": values["scheduler"],
+    }
+    if executor in starts_tasks:  # a task is a fork of it
+        (command,) = commands({"it": starts_tasks[executor]})
+        assert command[:3] == ["python", "-m", preload.__name__]
 
 
 def variables(values: dict[str, Any]) -> dict[str, str]:
