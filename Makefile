@@ -1,6 +1,7 @@
 # Everything a person does with this project, by name. `make` alone lists it.
 
 PYTHON ?=
+STAGING ?=
 ONCE ?=
 SIZE ?=
 NAMES ?=
@@ -15,7 +16,7 @@ DEMO := exec $(BIN)/python -m local.demo
 ONCE_OPTION := $(if $(filter 1 yes true,$(ONCE)),--once)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-reset screenshots test bench check lock clean
+.PHONY: help setup setup-dev demo demo-reset screenshots test bench check lock mwaa clean
 
 help: ## List these targets
 	@echo "usage: make TARGET"
@@ -56,6 +57,10 @@ lock: setup-dev ## Compile requirements*.in into requirements*.txt (needs a pack
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url deploy/kubernetes/requirements.in -o deploy/kubernetes/requirements.txt
+
+mwaa: setup ## Build what Amazon MWAA takes into .local/mwaa (STAGING=s3://bucket/prefix)
+	@$(BIN)/python deploy/mwaa/build.py .local/mwaa --staging "$(STAGING)"
 
 clean: ## Stop what the demo left running; remove its data and all caches (keeps .venv)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local.demo clean; fi

@@ -28,6 +28,9 @@ BENCHMARKS = {
     "merge": "The merge alone",
     "audit": "The pages, over a year of nights",
     "push": "The push, against a stock sensor",
+    "overhead": "Airflow's own share of a night",
+    "parsing": "Reading the DAG files",
+    "sizes": "Room in the database and in staging",
     "emulator": "The emulator itself",
 }
 HEAD = """# Benchmarks

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -105,24 +105,31 @@ def _cpu(process: psutil.Process) -> float:
     return float(used)
 
 
+def components(
+    supervisor: Supervisor, environment: Mapping[str, str], scheduler: Sequence[str]
+) -> list[psutil.Process]:
+    """Migrate Airflow's database and start its four components; they are not ready yet."""
+    migration = [sys.executable, "-m", "airflow", "db", "migrate"]
+    supervisor.finish(supervisor.start("migrate", migration, environment), 300)
+    parts = {
+        "api-server": ("airflow", "api-server"),
+        "scheduler": scheduler,
+        "dag-processor": ("airflow", "dag-processor"),
+        "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
+    }
+    return [
+        supervisor.start(part, [sys.executable, "-m", *command], environment).process
+        for part, command in parts.items()
+    ]
+
+
 @contextmanager
 def airflow(stage: Stage, name: str, scheduler: Sequence[str], **more: str) -> Iterator[Airflow]:
     """Start Airflow, and stop it with all that it started."""
     environment, home = {**stage.environment, **more}, stage.config.state
     begun = datetime.now(UTC)
     with Supervisor(home / f"{name}.json", home / f"logs-{name}", grace=5.0) as supervisor:
-        migration = [sys.executable, "-m", "airflow", "db", "migrate"]
-        supervisor.finish(supervisor.start("migrate", migration, environment), 300)
-        parts = {
-            "api-server": ("airflow", "api-server"),
-            "scheduler": scheduler,
-            "dag-processor": ("airflow", "dag-processor"),
-            "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
-        }
-        processes = [
-            supervisor.start(part, [sys.executable, "-m", *command], environment).process
-            for part, command in parts.items()
-        ]
+        processes = components(supervisor, environment, scheduler)
         running = Airflow(stage, AirflowApi(stage.config.airflow_url), supervisor, processes)
         alive = {"api_server", "scheduler", "dag_processor", "triggerer"}
         running.wait_for(lambda: alive <= {*running.api.healthy_components(begun)}, 300)

@@ -76,14 +76,15 @@ class AirflowApi:
 
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
         """Return the state of each task of a run; None before it is scheduled."""
-        return {task["task_id"]: task["state"] for task in self._tasks(dag_id, run_id)}
+        return {task["task_id"]: task["state"] for task in self.task_instances(dag_id, run_id)}
 
     def failed_tasks(self, dag_id: str, run_id: str) -> list[tuple[str, int]]:
         """Name the tasks that failed in a run, first first, and the number of their last try."""
-        tasks = sorted(self._tasks(dag_id, run_id), key=lambda task: task["end_date"] or "")
+        tasks = sorted(self.task_instances(dag_id, run_id), key=lambda task: task["end_date"] or "")
         return [(t["task_id"], t["try_number"]) for t in tasks if t["state"] == "failed"]
 
-    def _tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return what Airflow knows of each task of a run: states, times, tries."""
         reply = self._call("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances")
         tasks: list[dict[str, Any]] = reply["task_instances"]
         return tasks

@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -112,6 +115,32 @@ def test_a_whole_night_carries_an_opt_out_each_way_and_leaks_nothing(airflow):
     assert [state.is_opted_out for state in states] == [True, True]
     assert "canary" not in airflow.log
     assert airflow.org.client_secret not in airflow.log
+
+
+def documented_cleaning(before):
+    """The command of docs/deploy-upgrades.md, with another day than thirty days ago."""
+    page = (ROOT / "docs/deploy-upgrades.md").read_text()
+    (line,) = re.findall(r"^airflow db clean .*$", page, re.MULTILINE)
+    words = shlex.split(re.sub(r'"\$\(.*?\)"', before.isoformat(), line))
+    return [sys.executable, "-m", *words]
+
+
+def test_airflow_may_forget_every_run_and_the_next_night_is_as_good(airflow):
+    airflow.enable()
+    assert airflow.night()["run"] == "success"
+    nights = airflow.sql("SELECT count(*) FROM opt_out_sync.v_night")
+    metadata = connect(airflow.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    rows = "SELECT (SELECT count(*) FROM dag_run), (SELECT count(*) FROM xcom)"
+    with metadata.connect() as conn:
+        assert min(conn.execute(text(rows)).one()) > 0
+    run(documented_cleaning(utc_now() + timedelta(minutes=1)), airflow.environment)
+    with metadata.connect() as conn:
+        assert conn.execute(text(rows)).one() == (0, 0)
+        archived = "SELECT count(*) FROM pg_class WHERE relname LIKE '\\_airflow\\_deleted%'"
+        assert conn.execute(text(archived)).scalar() == 0
+    metadata.dispose()
+    assert airflow.sql("SELECT count(*) FROM opt_out_sync.v_night") == nights
+    assert airflow.night() == {"run": "success", "tasks": dict.fromkeys(STEPS, "success")}
 
 
 def test_a_hidden_field_makes_the_run_red_by_its_report_alone(airflow):
