@@ -194,7 +194,7 @@ def test_the_variables_of_the_project_are_read_by_it():
     plugins = "".join(path.read_text() for path in (ROOT / "plugins").glob("*.py"))
     fields = {*Deployment.model_fields, *Environment.model_fields}
     known = {f"OPT_OUT_SYNC_{field.upper()}" for field in fields}
-    known |= set(re.findall(r'environ\.get\("(OPT_OUT_SYNC_\w+)"', plugins))
+    known |= set(re.findall(r'from_environment\("(OPT_OUT_SYNC_\w+)"', plugins))
     given = {name for name in ENVIRONMENT if name.startswith("OPT_OUT_SYNC_")}
     assert given <= known
     assert {"OPT_OUT_SYNC_STAGING", "OPT_OUT_SYNC_DATABASE_URL"} <= given
