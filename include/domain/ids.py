@@ -36,6 +36,8 @@ OBJECT_OF_PREFIX: Final = {"003": SalesforceObject.CONTACT, "00Q": SalesforceObj
 
 Bytes = npt.NDArray[np.uint8]
 Keys = npt.NDArray[np.int64]
+Usable = npt.NDArray[np.bool_]
+Lengths = npt.NDArray[np.int64]
 
 
 class IdProblem(StrEnum):
@@ -55,26 +57,39 @@ def classify(salesforce_ids: pd.Series) -> pd.DataFrame:
         One row per input row, on its index: `record_id` (string, null unless usable), `object`
         ("Contact" or "Lead", null unless usable), `problem` (an `IdProblem`, null if usable).
     """
-    trimmed = pc.utf8_trim_whitespace(_strings(salesforce_ids))
-    lengths = pc.fill_null(pc.utf8_length(trimmed), 0).to_numpy(zero_copy_only=False)
-    record_ids, usable = _completed(trimmed, lengths)
-    return _classified(record_ids, usable, lengths, salesforce_ids.index)
+    parts = [_classified(chunk) for chunk in _chunks(salesforce_ids)]
+    objects, problems = (_bytes(part[position] for part in parts) for position in (1, 2))
+    return pd.DataFrame(
+        {
+            "record_id": _text(pa.chunked_array([part[0] for part in parts], pa.string())),
+            "object": _words([None, *OBJECT_OF_PREFIX.values()], objects),
+            "problem": _words([None, *IdProblem], problems),
+        },
+        index=salesforce_ids.index,
+    )
 
 
-def _completed(
-    trimmed: pa.Array, lengths: npt.NDArray[np.int64]
-) -> tuple[Bytes, npt.NDArray[np.bool_]]:
-    """Complete Ids to 18 characters and tell which are valid; of the others nothing is said."""
-    if (lengths == 18).all():  # what most stores hold, and then nothing has to be copied
-        return _checked(_matrix(trimmed, 18))
-    record_ids = np.zeros((len(lengths), 18), np.uint8)
-    usable = np.zeros(len(lengths), bool)
-    for width in (15, 18):
-        rows = np.flatnonzero(lengths == width)
-        checked, valid = _checked(_matrix(trimmed.take(pa.array(rows)), width))
-        record_ids[rows[valid]] = checked[valid]
-        usable[rows[valid]] = True
-    return record_ids, usable
+def _classified(given: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    """Return the completed Ids of a piece (null unless usable), and their objects and problems."""
+    record_ids, usable, lengths = _as_given(given) or _completed(pc.utf8_trim_whitespace(given))
+    objects = np.zeros(len(lengths), np.int8)
+    for number, prefix in enumerate(OBJECT_OF_PREFIX, 1):
+        named = (record_ids[:, :3] == np.frombuffer(prefix.encode(), np.uint8)).all(axis=1)
+        objects[named & usable] = number
+    usable = objects > 0
+    problems = np.where(usable, 0, np.where(lengths == 0, 1, 2)).astype(np.int8)
+    text = _to_strings(record_ids)
+    if not usable.all():
+        text = pc.if_else(pa.array(usable), text, pa.scalar(None, pa.string()))
+    return text, objects, problems
+
+
+def _as_given(given: pa.Array) -> tuple[Bytes, Usable, Lengths] | None:
+    """Return Ids as they are if every one has 18 valid characters: then nothing is copied."""
+    if given.null_count or pc.any(pc.not_equal(pc.binary_length(given), 18)).as_py():
+        return None
+    record_ids, usable = _checked(_matrix(given, 18))
+    return (record_ids, usable, np.full(len(usable), 18)) if usable.all() else None
 
 
 def to_18(record_id: str) -> str:
@@ -195,6 +210,10 @@ def _chunks(column: pd.Series) -> list[pa.Array]:
     return array.chunks if isinstance(array, pa.ChunkedArray) else [array]
 
 
+def _bytes(parts: Iterable[npt.NDArray[np.int8]]) -> npt.NDArray[np.int8]:
+    return np.concatenate([np.zeros(0, np.int8), *parts])
+
+
 def _joined(parts: Iterable[Keys]) -> Keys:
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
@@ -218,6 +237,19 @@ def _matrix(strings: pa.Array, width: int) -> Bytes:
     return every.reshape(len(strings), width)
 
 
+def _completed(trimmed: pa.Array) -> tuple[Bytes, Usable, Lengths]:
+    """Complete Ids to 18 characters and tell which are valid; of the others nothing is said."""
+    lengths = pc.fill_null(pc.utf8_length(trimmed), 0).to_numpy(zero_copy_only=False)
+    record_ids = np.zeros((len(lengths), 18), np.uint8)
+    usable = np.zeros(len(lengths), bool)
+    for width in (15, 18):
+        rows = np.flatnonzero(lengths == width)
+        checked, valid = _checked(_matrix(trimmed.take(pa.array(rows)), width))
+        record_ids[rows[valid]] = checked[valid]
+        usable[rows[valid]] = True
+    return record_ids, usable, lengths
+
+
 def _checked(matrix: Bytes) -> tuple[Bytes, npt.NDArray[np.bool_]]:
     """Complete Ids to 18 characters and tell which are valid: the others stay as they are."""
     digits = matrix[:, :15]
@@ -237,31 +269,6 @@ def _to_strings(matrix: Bytes) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets), data])
 
 
-def _classified(
-    record_ids: Bytes,
-    usable: npt.NDArray[np.bool_],
-    lengths: npt.NDArray[np.int64],
-    index: pd.Index,
-) -> pd.DataFrame:
-    objects = np.zeros(len(lengths), np.int8)
-    for number, prefix in enumerate(OBJECT_OF_PREFIX, 1):
-        named = (record_ids[:, :3] == np.frombuffer(prefix.encode(), np.uint8)).all(axis=1)
-        objects[named & usable] = number
-    usable = objects > 0
-    problems = np.where(usable, 0, np.where(lengths == 0, 1, 2)).astype(np.int8)
-    text = _to_strings(record_ids)
-    if not usable.all():
-        text = pc.if_else(pa.array(usable), text, pa.scalar(None, pa.string()))
-    return pd.DataFrame(
-        {
-            "record_id": _text(text),
-            "object": _words([None, *OBJECT_OF_PREFIX.values()], objects),
-            "problem": _words([None, *IdProblem], problems),
-        },
-        index=index,
-    )
-
-
 def _words(
     words: list[str | None], numbers: npt.NDArray[np.int8]
 ) -> pd.api.extensions.ExtensionArray:
@@ -269,6 +276,6 @@ def _words(
     return _text(pa.array(words, pa.string()).take(pa.array(numbers)))
 
 
-def _text(strings: pa.Array) -> pd.api.extensions.ExtensionArray:
+def _text(strings: pa.Array | pa.ChunkedArray) -> pd.api.extensions.ExtensionArray:
     text: pd.api.extensions.ExtensionArray = pd.array(strings, dtype="str")
     return text

@@ -108,16 +108,18 @@ def resolve(
     usable = ids.classify(people["salesforce_id"])
     named = np.flatnonzero(usable["problem"].isna().to_numpy(bool))
     next_id, is_merged = _next(records)
-    keys = _keys(usable["record_id"].iloc[named], records["record_id"], links["record_id"], next_id)
+    of_named = usable if len(named) == len(usable) else usable.iloc[named]
+    of_named = of_named[["record_id", "object"]].reset_index(drop=True)
+    keys = _keys(of_named["record_id"], records["record_id"], links["record_id"], next_id)
     row = positions(keys.record, keys.person)
     hops, row, key = _follow(row, keys)
-    linked = _linked(named, usable, records, next_id, hops, row, key)
+    linked = _linked(named, of_named, next_id, hops, row, key)
     left = _left(people, records, links, keys, linked, hops, is_merged, fields, readable)
     moved = _last_hops(hops)
     relinks = pd.DataFrame(
         {
             "person_id": people["person_id"].iloc[named[moved.person]].to_numpy(np.int64),
-            "from_record_id": usable["record_id"].iloc[named[moved.person]].to_numpy(object),
+            "from_record_id": of_named["record_id"].iloc[moved.person].to_numpy(object),
             "to_record_id": linked.record_id.iloc[moved.person].to_numpy(object),
             "code": _code_of(is_merged[moved.row]),
         }
@@ -204,18 +206,17 @@ def _follow(row: Positions, keys: _Keys) -> tuple[_Hops, Positions, Integers]:
 
 def _linked(
     named: Positions,
-    usable: pd.DataFrame,
-    records: pd.DataFrame,
+    of_named: pd.DataFrame,
     next_id: pd.Series,
     hops: _Hops,
     row: Positions,
     key: Integers,
 ) -> Linked:
-    record_id = usable["record_id"].iloc[named].reset_index(drop=True)
-    objects = usable["object"].iloc[named].reset_index(drop=True)
+    record_id, objects = of_named["record_id"], of_named["object"]
     last = _last_hops(hops)
     if len(last.person):
         survivor = next_id.iloc[last.row].astype("str")
+        record_id, objects = record_id.copy(), objects.copy()
         record_id.iloc[last.person] = survivor.to_numpy(object)
         prefix = survivor.str[:3].map({p: o.value for p, o in ids.OBJECT_OF_PREFIX.items()})
         objects.iloc[last.person] = prefix.to_numpy(object)

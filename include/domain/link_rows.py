@@ -8,6 +8,7 @@ import pandas as pd
 from include.domain.aligned import (
     NULL,
     Flags,
+    Integers,
     Positions,
     appended,
     flags,
@@ -35,11 +36,16 @@ HISTORY: Final = "history"
 OWN_WRITE: Final = "own write"
 
 
+_OF_RECORD: Final = [
+    "is_person_account", "account_id", "last_modified_at", "last_modified_by",
+]  # fmt: skip
+
+
 def of_links(sides: Sides, made: Plan, at: Positions) -> pd.DataFrame:
     """Return one row per listed link, with everything that its decision was made from."""
     links, linked = sides.links, sides.life.linked
     person, row, place = links.person[at], links.row[at], links.place[at]
-    record = rows_or_null(sides.records, row)
+    record = rows_or_null(sides.records[_OF_RECORD], row)
     is_account = record["is_person_account"].fillna(False).to_numpy(bool)
     shown = _shown(links.salesforce[at])
     frame = pd.DataFrame(
@@ -77,6 +83,13 @@ def _shown(salesforce: Flags) -> Flags:
     return np.where(salesforce > Salesforce.OPTED_OUT, NULL, salesforce).astype(np.int8)
 
 
+def _modified_at(sides: Sides, row: Positions) -> Integers:
+    """Return when records were last modified, in microseconds; 0 where that is not known."""
+    modified, is_there = np.zeros(len(row), np.int64), row >= 0
+    modified[is_there] = moments(sides.records["last_modified_at"].iloc[row[is_there]])
+    return np.minimum(modified, sides.read_at)
+
+
 def _salesforce_times(
     sides: Sides,
     frame: pd.DataFrame,
@@ -87,9 +100,7 @@ def _salesforce_times(
 ) -> dict[str, Any]:
     """Date what Salesforce says, as far as that is known: after, before, and how."""
     says = shown == 1
-    modified = np.minimum(
-        appended(moments(sides.records["last_modified_at"]), 0)[row], sides.read_at
-    )
+    modified = _modified_at(sides, row)
     before, after = modified, np.where(base == Base.NOT_OPTED_OUT, moments(frame["base_since"]), 0)
     source = np.full(len(says), None, object)
     source[says & (modified > 0)] = LAST_MODIFIED
@@ -145,9 +156,7 @@ def _causes(sides: Sides, made: Plan, at: Positions, names: pd.Series) -> pd.Ser
 def _stamp(sides: Sides, at: Positions) -> pd.Series:
     """Write the latest time at which Salesforce can have been opted out, as a cause carries it."""
     row, since = sides.links.row[at], sides.links.base_since[at]
-    modified = np.minimum(
-        appended(moments(sides.records["last_modified_at"]), 0)[row], sides.read_at
-    )
+    modified = _modified_at(sides, row)
     return stamped(np.where(row >= 0, modified, since))
 
 

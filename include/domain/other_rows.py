@@ -109,12 +109,14 @@ def outside(sides: Sides, known: pd.DataFrame) -> pd.DataFrame | None:
     Only where we wrote the value last, for an act from before the evidence; what somebody else
     ticked there is theirs.
     """
+    if not sides.findings.is_cleared.any():
+        return None
     outside = known[
         ~is_in(known["field"], sides.choices.fields)
         & is_in(known["state"], ["active"])
         & known["base"].fillna(False).to_numpy(bool)
     ]
-    if outside.empty or not sides.findings.is_cleared.any():
+    if outside.empty:
         return None
     person = positions(integers(sides.people["person_id"]), integers(outside["person_id"]))
     linked = np.full(len(sides.people) + 1, -1, np.intp)
