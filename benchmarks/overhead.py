@@ -12,8 +12,8 @@ in the middle is shown. Its clock is divided into
 * between: no task ran. The scheduler had not seen yet that one had ended, or the executor had not
   started the next.
 
-Processor time is that of Airflow's four components and of the tasks that they start, from before the
-night to after it. A busy machine spoils the clock more than that.
+Processor time is that of Airflow's four components and of the tasks that they start, from before
+the night to after it. A busy machine spoils the clock more than that.
 """
 
 import argparse
