@@ -50,6 +50,7 @@ class NightClock:
     steps: float
     in_tasks: float
     tasks: Mapping[str, Mapping[str, float]]
+    cpu: float = 0.0  # of Airflow and its tasks
 
     def shares(self) -> dict[str, float]:
         """Return the parts of the clock; they add up to it."""

@@ -30,7 +30,7 @@ BENCHMARKS = {
     "push": "The push, against a stock sensor",
     "overhead": "Airflow's own share of a night",
     "parsing": "Reading the DAG files",
-    "sizes": "Room in the database and in staging",
+    "room": "Room in the database and in staging",
     "emulator": "The emulator itself",
 }
 HEAD = """# Benchmarks

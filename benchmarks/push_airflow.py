@@ -91,15 +91,16 @@ class Airflow:
 
     def _cpu(self) -> float:
         """Return processor seconds until now, also of children that have ended."""
-        return sum(_cpu(process) for process in self.processes)
+        return sum(cpu_seconds(process) for process in self.processes)
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return processor seconds of a process and its children, also of those that have ended."""
     times = process.cpu_times()
     used = times.user + times.system + times.children_user + times.children_system
     for child in process.children():
         try:
-            used += _cpu(child)
+            used += cpu_seconds(child)
         except psutil.NoSuchProcess:
             continue
     return float(used)

@@ -1,6 +1,6 @@
 """How much room a night needs: in the database, and where rows rest between tasks.
 
-    python -m benchmarks.footprint [--people N] [--json FILE]
+    python -m benchmarks.room [--people N] [--json FILE]
 
 One person per record, 0.5 % changed each way, one whole night. Sizes are those on disk after a
 VACUUM, indexes included; the first table is what everybody needs once, the second what one night
