@@ -7,11 +7,6 @@ BEGIN
     RETURN NULL;
 END
 $$;
-DROP FUNCTION opt_out_sync.thin_audit_month;
-DROP FUNCTION opt_out_sync.keep_writes;
-DROP FUNCTION opt_out_sync.keep_decisions;
-DROP FUNCTION opt_out_sync.audit_months_due;
-DROP TABLE opt_out_sync.audit_thinning;
 
 DROP INDEX opt_out_sync.merge_audit_code, opt_out_sync.merge_audit_record;
 CREATE INDEX merge_audit_code ON opt_out_sync.merge_audit (code, decided_at, id);
@@ -122,3 +117,9 @@ CROSS JOIN LATERAL (
     ) AS w
 ) AS written;
 DROP VIEW opt_out_sync.v_night_counted;
+
+DROP FUNCTION opt_out_sync.thin_audit_month;
+DROP FUNCTION opt_out_sync.keep_writes;
+DROP FUNCTION opt_out_sync.keep_decisions;
+DROP FUNCTION opt_out_sync.audit_months_due;
+DROP TABLE opt_out_sync.audit_thinning;
