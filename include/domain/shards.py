@@ -7,7 +7,7 @@ by piece: ten million people take 200 MB here.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,15 @@ def number_of_shards(rows: int, shard_rows: int) -> int:
 class Census:
     """Who belongs together, learned from pieces: all people first, then records and links.
 
-    The order within a kind does not matter. Show every record, and every link of the org.
+    The order within a kind does not matter. Show every record, and every link of the org; columns
+    other than `OF_RECORDS` and `OF_LINKS` are not looked at.
     """
+
+    OF_RECORDS: ClassVar = (
+        *("record_id", "is_deleted", "master_record_id"),
+        *("is_converted", "converted_contact_id"),
+    )
+    OF_LINKS: ClassVar = ("person_id", "record_id")
 
     _person_id: list[Integers] = field(default_factory=list)
     _key: list[Keys] = field(default_factory=list)

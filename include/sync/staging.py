@@ -7,7 +7,7 @@ half-written file of a killed task is never read.
 import errno
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -124,8 +124,8 @@ class Stage:
         self._require_whole(name, table.num_rows)
         return table.to_pandas(types_mapper=pd.ArrowDtype)  # type: ignore[no-any-return]
 
-    def batches(self, name: str) -> Iterator[pa.RecordBatch]:
-        """Read a complete file piece by piece.
+    def batches(self, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Read a complete file, or some columns of it, piece by piece.
 
         Raises:
             StagingIncompleteError: as for `read`; before the first piece.
@@ -133,7 +133,7 @@ class Stage:
         with self._open(name) as file:
             parquet = pq.ParquetFile(file)
             self._require_whole(name, parquet.metadata.num_rows)
-            yield from parquet.iter_batches(ROWS_AT_ONCE)
+            yield from parquet.iter_batches(ROWS_AT_ONCE, columns=columns)
 
     def rows(self, name: str) -> int:
         """Return how many rows a complete file has.

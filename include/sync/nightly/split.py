@@ -99,9 +99,9 @@ def _census(stage: Stage, objects: list[SalesforceObject]) -> Census:
     for batch in stage.batches(inputs.PEOPLE):
         census.add_people(_frame(batch))
     for obj in objects:
-        for batch in stage.batches(obj):
+        for batch in stage.batches(obj, Census.OF_RECORDS):
             census.add_records(_frame(batch))
-    for batch in stage.batches(inputs.LINKS):
+    for batch in stage.batches(inputs.LINKS, Census.OF_LINKS):
         census.add_links(_frame(batch))
     return census
 
