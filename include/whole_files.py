@@ -15,7 +15,6 @@ def whole_file(destination: UPath) -> Iterator[BinaryIO]:
 
     A block that fails, or is killed, leaves what was there before.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
     with (_renamed if is_on_disk(destination) else _uploaded)(destination) as file:
         yield file
 
@@ -27,6 +26,7 @@ def is_on_disk(path: UPath) -> bool:
 
 @contextmanager
 def _renamed(destination: UPath) -> Iterator[BinaryIO]:
+    destination.parent.mkdir(parents=True, exist_ok=True)
     part = Path(destination.path).with_name(f".{destination.name}.{uuid4().hex}.part")
     try:
         with part.open("wb") as file:
@@ -41,7 +41,8 @@ def _uploaded(destination: UPath) -> Iterator[BinaryIO]:
     """Upload in parts, and say at the end that they are an object.
 
     An object store has no rename: it would copy every byte and delete the first copy. What a killed
-    process has uploaded is not an object, and never becomes one.
+    process has uploaded is not an object, and never becomes one. Nor has it folders: whoever makes
+    one makes a bucket that is missing.
     """
     file: Any = destination.open("wb", autocommit=False)  # of any store, beyond BinaryIO
     try:

@@ -84,7 +84,6 @@ class Stage:
 
     def prepare(self, name: str) -> UPath:
         """Return where to write the file `name`; an older manifest of it is taken away first."""
-        self.prefix.mkdir(parents=True, exist_ok=True)
         _keep_private(self.prefix)  # each time: whoever made the folder may have been killed here
         self._manifest(name).unlink(missing_ok=True)
         return self.prefix / f"{name}.parquet"
@@ -177,8 +176,9 @@ class Stage:
 
 
 def _keep_private(folder: UPath) -> None:
-    """Let nobody but the owner into a folder on a disk; an object store has rules of its own."""
+    """Make a folder on a disk, for its owner alone; an object store has rules of its own."""
     if is_on_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         Path(folder.path).chmod(0o700)
 
 

@@ -11,7 +11,7 @@ import pytest
 from upath import UPath
 
 from include.whole_files import whole_file
-from tests.object_store import running_object_store
+from tests.object_store import BUCKET, running_object_store
 
 ROOT = Path(__file__).parents[2]
 PART = 50 * 1024**2  # bytes that s3fs sends at a time
@@ -76,6 +76,13 @@ def test_what_fails_while_it_is_written_leaves_what_was_there(folder, content):
             fail_after(folder / name, content)
     assert names(folder) == ["file"]
     assert (folder / "file").read_bytes() == b"old"
+
+
+def test_a_bucket_that_is_not_there_is_not_made(store):
+    misspelt = UPath("s3://no-such-bucket/below", **store.path("x").storage_options)
+    with pytest.raises(FileNotFoundError):
+        write(misspelt / "file", b"new")
+    assert [each["Name"] for each in store.client.list_buckets()["Buckets"]] == [BUCKET]
 
 
 def test_a_failed_upload_costs_no_room(store):
