@@ -5,6 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 NULL = 2  # a flag is 0, 1 or this
 
@@ -70,6 +71,11 @@ def times(micros: Integers, known: Bools) -> pd.Series:
 def numbers(values: Integers, known: Bools) -> pd.api.extensions.ExtensionArray:
     """Turn numbers into nullable integers."""
     return pd.arrays.IntegerArray(np.asarray(values, np.int64), ~np.asarray(known, bool))
+
+
+def give_back() -> None:
+    """Return memory that is free to the system, which would otherwise keep it for the process."""
+    pa.default_memory_pool().release_unused()
 
 
 def appended(values: np.ndarray, extra: object) -> np.ndarray:

@@ -19,6 +19,7 @@ from include.domain.aligned import (
     Positions,
     appended,
     bools,
+    give_back,
     integers,
     is_in,
     positions,
@@ -98,6 +99,7 @@ def merge(
         BrokenFrameError: a frame breaks its contract; nothing is decided.
     """
     world = _World.of(checked(extract, readable), choices, readable, _micros(read_at))
+    give_back()
     links = world.align()
     acts, life = world.acts, world.life
     by_person = store_state.by_the_person(acts, len(world.people))
@@ -196,6 +198,7 @@ class _World:
     @classmethod
     def of(cls, extract: Extract, choices: Choices, readable: Readable, read_at: int) -> "_World":
         people, records = extract.people, extract.records
+        give_back()
         acts = store_state.acts_in_scope(people, extract.opt_outs, choices)
         life = resolve(people, records, extract.links, choices.fields, readable)
         formed = groups.group_people(len(people), life.linked, bools(records["is_deleted"]))
