@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import unsubscribe_sync_connections as connections
+import unsubscribe_sync_night as night
 import unsubscribe_sync_push as pushes
 import yaml
 from airflow.api_fastapi import core_api
@@ -67,6 +68,8 @@ PATIENCE = {
     "OPT_OUT_SYNC_PUSH_LINGER_SECONDS": Deployment(staging="-").push_linger_seconds,
     "OPT_OUT_SYNC_PUSH_LONGEST_SECONDS": Deployment(staging="-").push_longest_seconds,
     "OPT_OUT_SYNC_SWEEP_SECONDS": pushes.SWEEP_EVERY.total_seconds(),
+    "OPT_OUT_SYNC_SHARD_ROWS": Deployment(staging="-").shard_rows,
+    "OPT_OUT_SYNC_SHARDS_AT_ONCE": night.SHARDS_AT_ONCE,
 }
 VARIABLES = sorted({found for text in all_texts() for found in VARIABLE.findall(text)})
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))

@@ -1,10 +1,12 @@
 """The compose file's services as processes, two workers without a common disk, and two nights."""
 
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import text
 
 from include.domain.values import SalesforceObject
 from local.supervisor import STOPPING_SIGNALS
@@ -20,6 +22,8 @@ CHOICES = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "OPT_OUT_SYNC_RETRY_SECONDS": "1",
+    # the org has fifty records and a few more
+    "OPT_OUT_SYNC_SHARD_ROWS": "20",
 }
 
 pytestmark = pytest.mark.timeout(1200)
@@ -113,22 +117,52 @@ def test_a_night_runs_on_both_workers_with_nothing_in_common_but_the_bucket(
     assert [parquet_below(machine.place(worker)) for worker in WORKERS] == [[], []]
 
 
-def test_a_worker_that_is_killed_in_a_night_costs_one_try_of_what_it_was_doing(
-    machine, airflow, world
-):
+def test_a_worker_that_is_killed_in_a_night_costs_one_try_of_its_shard(machine, airflow, world):
     pair = world.pair(True, False)
     world.org.hold_jobs(True)
     run_id = airflow.trigger(DAG)
-    at_once = workers_at_once(airflow, run_id, "extract.contact", "extract.lead")
-    dead, alive = at_once["extract.contact"], at_once["extract.lead"]
-    airflow.kill(dead)
-    world.org.hold_jobs(False)
+    workers_at_once(airflow, run_id, "extract.contact", "extract.lead")
+    with no_shard_decided(world):
+        world.org.hold_jobs(False)
+        at_once = airflow.wait_for(lambda: two_that_run(airflow, run_id, "decide"))
+        (lost, dead), (_, alive) = at_once.items()
+        assert dead != alive
+        airflow.kill(dead)
     assert not machine.is_healthy(dead)
     assert airflow.ended(DAG, run_id) == "success"
     ended = tasks(airflow, run_id)
     again = {name: each["hostname"] for name, each in ended.items() if each["try_number"] != 1}
-    assert again == {"extract.contact": alive}
-    assert ended["extract.contact"]["try_number"] == 2
+    assert again == {lost: alive}
+    assert ended[lost]["try_number"] == 2
+    assert len([name for name in ended if name.startswith("decide[")]) > len(WORKERS)
     assert world.agreed(*pair) is True
     states = world.sql("SELECT state FROM opt_out_sync.sync_run ORDER BY id")
     assert [row.state for row in states] == ["closed", "closed"]
+
+
+@contextmanager
+def no_shard_decided(world):
+    """Let whoever begins to decide a shard of the newest run wait until the block ends."""
+    with world.engine.connect() as conn, conn.begin() as transaction:
+        conn.execute(text("SET LOCAL session_replication_role = replica"))  # lock the rows only
+        conn.execute(text(BEGUN))
+        yield
+        transaction.rollback()
+
+
+def two_that_run(airflow, run_id, task):
+    """Name two mapped tasks that run, each with its worker, if there are two."""
+    running = {
+        name: each["hostname"]
+        for name, each in tasks(airflow, run_id).items()
+        if each["task_id"] == task and each["state"] == "running"
+    }
+    return running if len(running) == len(WORKERS) else None
+
+
+BEGUN = """
+INSERT INTO opt_out_sync.sync_step (sync_run_id, step, fence, started_at)
+SELECT max(id), 'decide_' || shard, 1, now()
+FROM opt_out_sync.sync_run, generate_series(0, 9) AS shard
+GROUP BY shard
+"""
