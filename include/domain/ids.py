@@ -189,7 +189,7 @@ def _factorised(columns: tuple[pd.Series, ...]) -> list[Keys]:
 
 def _pack_prefix(matrix: Bytes) -> Keys:
     prefix = np.zeros(len(matrix), np.int64)
-    for position in range(5):  # one at a time: no large matrix in between
+    for position in reversed(range(5)):  # one at a time: no large matrix in between
         prefix *= 256
         prefix += matrix[:, position]
     return prefix
