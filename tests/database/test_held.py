@@ -1,5 +1,7 @@
 """Clears that wait for a person, and the first night of an org."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -65,6 +67,25 @@ def test_a_clear_that_waits_keeps_its_age(engine: Engine) -> None:
     }
     assert (second["person_id"], second["held_at"]) == (2, NOW + 60 * SECOND)
     assert pd.isna(second["code"])
+
+
+def test_a_night_and_a_push_may_hold_the_same_clear_at_the_same_moment(engine: Engine) -> None:
+    night = open_run(engine)
+    push = runs.open_run(
+        engine, airflow_run_id="push", interval=None, plan_only=False, now=NOW, kind="push"
+    )
+    push = runs.bind_org(engine, push, ORG, now=NOW)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(engine) as conn:
+            assert held.hold(conn, night, clears(1), now=NOW) == 1
+            other = pool.submit(hold, engine, push, clears(1))
+            blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            deadline = time.monotonic() + 60
+            while conn.execute(text(blocked)).scalar() == 0:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert other.result(timeout=60) == 0
+    assert waiting(engine) == [1]
 
 
 def test_a_clear_without_a_record_waits_once_too(engine: Engine) -> None:

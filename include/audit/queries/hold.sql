@@ -12,3 +12,4 @@ WHERE NOT EXISTS (
       AND known.field IS NOT DISTINCT FROM c.field
       AND known.resolution IS NULL
 )
+ON CONFLICT DO NOTHING  -- a push and a night may meet here, and neither sees the other

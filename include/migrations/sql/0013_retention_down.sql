@@ -123,3 +123,10 @@ DROP FUNCTION opt_out_sync.keep_writes;
 DROP FUNCTION opt_out_sync.keep_decisions;
 DROP FUNCTION opt_out_sync.audit_months_due;
 DROP TABLE opt_out_sync.audit_thinning;
+
+-- The older release refuses settings that it does not know, and keeps everything.
+DROP TRIGGER settings_version_insert_only ON opt_out_sync.settings_version;
+UPDATE opt_out_sync.settings_version SET document = document - 'audit_keep_months';
+CREATE TRIGGER settings_version_insert_only BEFORE UPDATE OR DELETE
+    ON opt_out_sync.settings_version
+    FOR EACH ROW EXECUTE FUNCTION opt_out_sync.refuse_change();
