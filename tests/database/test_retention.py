@@ -3,6 +3,7 @@
 import threading
 from datetime import UTC, date, datetime, timedelta
 
+import pandas as pd
 import pytest
 from sqlalchemy import Connection, Engine, text
 
@@ -183,6 +184,26 @@ def test_of_whom_nobody_ever_opted_out_it_is_no_longer_known_what_salesforce_sai
     with transaction(engine) as conn:
         (fact,) = past.opt_out_at(conn, NEVER_OPTED_OUT, OLD + DAY)
     assert (fact.side, fact.is_opted_out) == ("store", False)
+
+
+def test_that_an_opt_out_reached_nobody_in_salesforce_stays_known(
+    engine: Engine, years: list[int]
+) -> None:
+    """Such a decision has no values: the person has no record that could say anything."""
+    run = open_night(engine, at := OLD + 9 * DAY)
+    unlinked = pd.DataFrame(
+        {"person_id": [3], "rule": "opt_out_wins", "code": "NO_SALESFORCE_ID", "reason": "No Id."}
+    )
+    with transaction(engine) as conn:
+        decisions.record_decisions(conn, run, unlinked, now=at)
+    close(engine, run, at + MINUTE)
+    keep(engine, 24)
+    thin_all(engine)
+    with transaction(engine) as conn:
+        codes = conn.execute(
+            text("SELECT code FROM opt_out_sync.merge_audit WHERE record_id IS NULL")
+        )
+        assert codes.scalars().all() == ["NO_SALESFORCE_ID"]
 
 
 def test_an_act_between_two_decisions_that_look_alike_keeps_the_next_one(

@@ -83,6 +83,7 @@ BEGIN
             WHERE d.base OR d.store_is_opted_out OR d.salesforce_is_opted_out OR d.new_base
                OR d.target_store IS NOT NULL OR d.target_salesforce IS NOT NULL
                OR d.evidence_id IS NOT NULL OR d.supersedes IS NOT NULL
+               OR d.record_id IS NULL  -- opted out, and nobody could carry it: values are left empty
         ), alike AS (
             SELECT t.*,
                    count(*) OVER (

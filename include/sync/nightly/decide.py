@@ -9,6 +9,7 @@ from upath import UPath
 from include.audit import runs
 from include.audit.runs import Run
 from include.domain import interval
+from include.domain.aligned import give_back
 from include.domain.frames import Extract
 from include.domain.merge import MergeResult
 from include.domain.merge import merge as decide_all
@@ -51,6 +52,7 @@ def decide(
     whole, access = stage_of(staging, run), access_of(engine, run.id)
     stage = whole.of_shard(shard, inputs.shards_of(engine, run))
     extract = inputs.complete(engine, client, stage, run, access, clock())
+    give_back()  # what reading needed, before deciding needs as much
     result = of_interval(run, extract, decide_for(run, access, extract), scope_of(whole, run))
     counts = finish(engine, run, stage_results(stage, result, clock()), clock)
     log.info("Decided %d of %d links", len(result.decisions), sum(result.counts.values()))

@@ -125,7 +125,8 @@ def load_salesforce(
     with transaction(engine) as conn:
         planned = _planned(conn, run, Side.SALESFORCE)
         is_confirmed = orgs.is_confirmed(conn, run.org)
-    require_same_org(client, run)
+    if not planned.empty:  # else no request is made, not even a login
+        require_same_org(client, run)
     if not is_confirmed:
         record_outcomes(engine, run, unconfirmed(planned), clock)
         planned = planned.iloc[:0]
