@@ -4,6 +4,7 @@ Pure but for reading: nothing is written, neither side is asked.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,23 +81,34 @@ def simulate(engine: Engine, staging: UPath, run: Run, after: Settings) -> Simul
     """
     try:
         access = access_of(engine, run.id)
-        _require_fields(run, access, after)
-        return _of_shards(engine, staging, run, access, after)
-    except (StagingIncompleteError, KeyError):  # preflight did not finish: it counted nothing
-        raise CannotSimulateError(
-            f"the extract of run {run.id} is not there: it is kept for {KEEP.days} days, from the "
-            "merge of the night on; choose a newer night, and check OPT_OUT_SYNC_STAGING"
-        ) from None
+    except KeyError:  # preflight did not finish: it counted nothing
+        raise _gone(run) from None
+    _require_fields(run, access, after)
+    return _of_shards(run, access, _extracts(engine, staging, run, access), after)
+
+
+def _extracts(engine: Engine, staging: UPath, run: Run, access: Access) -> Iterator[Extract]:
+    try:
+        yield from inputs.load_extracts(engine, stage_of(staging, run), run, access)
+    except StagingIncompleteError:
+        raise _gone(run) from None
+
+
+def _gone(run: Run) -> CannotSimulateError:
+    return CannotSimulateError(
+        f"the extract of run {run.id} is not there: it is kept for {KEEP.days} days, from the "
+        "merge of the night on; choose a newer night, and check OPT_OUT_SYNC_STAGING"
+    )
 
 
 def _of_shards(
-    engine: Engine, staging: UPath, run: Run, access: Access, after: Settings
+    run: Run, access: Access, extracts: Iterator[Extract], after: Settings
 ) -> Simulation:
     """Merge one shard after the other: only what differs is kept of it."""
     before = run.settings.settings
     codes, verdicts = (Counter[str](), Counter[str]()), (Counter[str](), Counter[str]())
     differences = []
-    for extract in inputs.load_extracts(engine, stage_of(staging, run), run, access):
+    for extract in extracts:
         both = [_merge(run, access, extract, chosen) for chosen in (before, after)]
         for place, result in enumerate(both):
             codes[place].update(result.counts)
