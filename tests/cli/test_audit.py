@@ -11,7 +11,8 @@ INSERT INTO opt_out_sync.sync_run
 VALUES ('night', 'closed', '2026-11-01', 'old', 1, 1, '2026-11-01', '2026-11-01');
 INSERT INTO opt_out_sync.merge_audit
     (decided_at, sync_run_id, org_id, person_id, record_id, store_is_opted_out, rule, code, reason)
-SELECT '2024-01-15', 1, '00D000000000001AAA', n, '003' || n, n % 2 = 1, 'opt_out_wins', 'FIRST_SEEN_AGREED', 'x'
+SELECT '2024-01-15', 1, '00D000000000001AAA', n, '003' || n, n % 2 = 1, 'opt_out_wins',
+       'FIRST_SEEN_AGREED', 'x'
 FROM generate_series(1, 5) AS n
 """
 

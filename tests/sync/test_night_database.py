@@ -44,8 +44,9 @@ def old_month(world):
         conn.execute(
             text(
                 "INSERT INTO opt_out_sync.merge_audit (decided_at, sync_run_id, org_id, person_id, "
-                "store_is_opted_out, rule, code, reason) SELECT :at, 1, :org, n, n = 1, "
-                "'opt_out_wins', 'FIRST_SEEN_AGREED', 'x' FROM generate_series(1, 2) AS n"
+                "record_id, store_is_opted_out, rule, code, reason) "
+                "SELECT :at, 1, :org, n, '003' || n, n = 1, 'opt_out_wins', 'FIRST_SEEN_AGREED', "
+                "'x' FROM generate_series(1, 2) AS n"
             ),
             {"at": at, "org": world.org_id()},
         )
