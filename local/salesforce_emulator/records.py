@@ -17,7 +17,7 @@ from local.salesforce_emulator.values import RefusedValueError, to_column
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from local.salesforce_emulator.objects import Field, ObjectType
     from local.salesforce_emulator.rules import RuleBook
@@ -190,6 +190,13 @@ class Saver:
     def _write(
         self, saves: list[tuple[str, dict[str, object], State]], connection: sqlite3.Connection
     ) -> None:
+        for once in _in_order(saves):
+            self._write_once(once, connection)
+
+    def _write_once(
+        self, saves: list[tuple[str, dict[str, object], State]], connection: sqlite3.Connection
+    ) -> None:
+        """Write records, each named once, those with the same columns in one statement."""
         stamps = (to_stored(now()),) * 2 + (self._rules.user_id,)
         updates: Updates = {}
         people: Updates = {}
@@ -219,6 +226,21 @@ class Saver:
                 differs = (f'"{name}" is not ?{at}' for at, name in enumerate(columns, 1))
                 condition += f" and ({' or '.join(differs)})"
             connection.executemany(f'update "{table}" set {settings} where {condition}', rows)  # noqa: S608
+
+
+def _in_order(
+    saves: list[tuple[str, dict[str, object], State]],
+) -> Iterator[list[tuple[str, dict[str, object], State]]]:
+    """Cut saves where a record is named again: its later values must be written later."""
+    part: list[tuple[str, dict[str, object], State]] = []
+    named: set[str] = set()
+    for save in saves:
+        if save[0] in named:
+            yield part
+            part, named = [], set()
+        part.append(save)
+        named.add(save[0])
+    yield part
 
 
 READ_ONLY = RowError(

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from local.salesforce_emulator.testing import Api, RunningEmulator
@@ -135,6 +135,7 @@ def leads(emulator: RunningEmulator) -> dict[str, str]:
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example(rows=[("full", "true", "CEO"), ("twice", "true", ""), ("twice", "0", "CEO")])
 @given(rows=ROWS)
 def test_the_short_way_of_plain_updates_refuses_and_saves_as_the_long_one(
     emulator: RunningEmulator, api: Api, leads: dict[str, str], rows: list[tuple[str, str, str]]
