@@ -58,6 +58,7 @@ def main() -> int:
 
 
 def _section(name: str) -> str:
+    said = where()  # before the plot is written, which would make the tree a changed one
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "figures.json"
         command = [sys.executable, "-m", f"benchmarks.{name}"]
@@ -67,7 +68,7 @@ def _section(name: str) -> str:
         if name == "night":
             plot(json.loads(figures.read_text()), PLOT)
     image = f"\n![Time and memory of a night]({PLOT.name})\n" if name == "night" else ""
-    return f"{where()}\n{image}\n```text\n{printed.strip()}\n```\n"
+    return f"{said}\n{image}\n```text\n{printed.strip()}\n```\n"
 
 
 def _run(command: list[str]) -> str:
